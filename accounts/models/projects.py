@@ -1,0 +1,123 @@
+"""Projects and who belongs to them."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.principals import Principal
+from accounts.roles import Role
+
+if TYPE_CHECKING:
+    from accounts.models.users import User
+
+PROJECT_NAME_PATTERN = r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$"
+# First path components that the portal itself answers, and names that would read as one of them.
+RESERVED_PROJECT_NAMES = frozenset(
+    {"p", "v2", "api", "admin", "account", "search", "static", "service", "r"}
+)
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    """Questions about projects."""
+
+    def alive(self) -> Self:
+        """Leave out the deleted ones."""
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Only what this caller may know of: everything, public ones, or those it belongs to."""
+        projects = self.alive()
+        if principal.is_administrator:
+            return projects
+        if principal.user_id is None:
+            return projects.filter(is_public=True)
+        return projects.filter(
+            models.Q(is_public=True)
+            | models.Q(
+                models.Exists(
+                    ProjectMember.objects.filter(
+                        project=models.OuterRef("pk"), user_id=principal.user_id
+                    )
+                )
+            )
+        )
+
+
+class Project(models.Model):
+    """The first component of a repository name; the unit of access and quota.
+
+    The primary key is the *incarnation*: a project deleted and made again under its name is
+    another row, with another key in the registry (``catalogue``: bytes of the old one can never be
+    reached through the new one).
+    """
+
+    name = models.CharField(
+        _("Name"),
+        max_length=255,
+        validators=[
+            RegexValidator(
+                PROJECT_NAME_PATTERN,
+                _(
+                    "Use lower-case letters and digits, separated by single dots, dashes or "
+                    "underscores."
+                ),
+            )
+        ],
+    )
+    registry_key = models.CharField(max_length=300, unique=True, editable=False)
+    is_public = models.BooleanField(_("Public"), default=False)
+    is_read_only = models.BooleanField(_("Read-only"), default=False)
+    storage_limit = models.BigIntegerField(
+        _("Storage limit"), default=-1, help_text=_("In bytes; -1 for no limit.")
+    )
+    owner = models.ForeignKey(
+        "accounts.User", on_delete=models.PROTECT, related_name="owned_projects"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(deleted_at=None),
+                name="project_name_unique",
+                violation_error_message=_("A project of this name exists."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProjectMember(models.Model):
+    """A user's role in a project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="members")
+    user: "models.ForeignKey[User, User]" = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.PositiveSmallIntegerField(
+        _("Role"), choices=[(role.value, role.label) for role in Role]
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user"],
+                name="project_member_unique",
+                violation_error_message=_("This user is a member already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.project_id}: {self.get_role_display()}"

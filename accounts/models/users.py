@@ -1,0 +1,71 @@
+"""People who can sign in."""
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+# Lower case only, so that two names never look alike by case; no character that has a meaning in
+# a token scope, a URL or a robot's name.
+USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Looks users up by name; they are made by ``accounts.users.create`` alone."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user of that name (lower-cased)."""
+        return self.get(username=(username or "").lower())
+
+
+class User(AbstractBaseUser):
+    """A person; ``auth_epoch`` is in every token, so raising it revokes them all."""
+
+    username = models.CharField(
+        _("Username"),
+        max_length=255,
+        unique=True,
+        validators=[
+            RegexValidator(
+                USERNAME_PATTERN,
+                _(
+                    "Use lower-case letters, digits, dots, dashes and underscores; "
+                    "begin and end with a letter or digit."
+                ),
+            )
+        ],
+    )
+    email = models.EmailField(_("E-mail"), max_length=255, blank=True)
+    realname = models.CharField(_("Full name"), max_length=255, blank=True)
+    comment = models.CharField(_("Comment"), max_length=255, blank=True)
+    is_administrator = models.BooleanField(_("Administrator"), default=False)
+    is_active = models.BooleanField(_("Active"), default=True)
+    auth_epoch = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    USERNAME_FIELD = "username"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        ordering = ["username"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"],
+                condition=~models.Q(email=""),
+                name="user_email_unique",
+                violation_error_message=_("Another user has this e-mail address."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def display_name(self) -> str:
+        """The full name where there is one, else the username."""
+        return self.realname or self.username

@@ -1,0 +1,102 @@
+"""Harbor's five project roles and what each may do, as data.
+
+Actions are written ``resource:verb``. The table is Harbor's (``rbac_role.go``), so that people
+and tools who come from there find the rights they know.
+"""
+
+from enum import IntEnum
+
+_VERBS = {"C": "create", "R": "read", "U": "update", "D": "delete", "L": "list"}
+
+
+class Role(IntEnum):
+    """The numbers are those of Harbor's API."""
+
+    PROJECT_ADMIN = 1
+    DEVELOPER = 2
+    GUEST = 3
+    MAINTAINER = 4
+    LIMITED_GUEST = 5
+
+    @property
+    def label(self) -> str:
+        """The role's English name, as shown and as translated."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Role.PROJECT_ADMIN: "Project admin",
+    Role.DEVELOPER: "Developer",
+    Role.GUEST: "Guest",
+    Role.MAINTAINER: "Maintainer",
+    Role.LIMITED_GUEST: "Limited guest",
+}
+
+# resource: rights of projectAdmin, maintainer, developer, guest, limitedGuest.
+_COLUMNS = (
+    Role.PROJECT_ADMIN,
+    Role.MAINTAINER,
+    Role.DEVELOPER,
+    Role.GUEST,
+    Role.LIMITED_GUEST,
+)
+_TABLE: dict[str, tuple[str, str, str, str, str]] = {
+    "project": ("R U D", "R", "R", "R", "R"),
+    "member": ("C R U D L", "R L", "R L", "R L", ""),
+    "metadata": ("C R U D", "R", "", "", ""),
+    "log": ("L", "", "", "", ""),
+    "label": ("C R U D L", "C R U D L", "R L", "R L", ""),
+    "quota": ("R", "R", "R", "R", "R"),
+    "repository": (
+        "C R U D L pull push",
+        "C R U D L pull push",
+        "C R U L pull push",
+        "R L pull",
+        "R L pull",
+    ),
+    "tag-retention": ("C R U D L operate", "C R U D L operate", "C R U D L operate", "", ""),
+    "immutable-tag": ("C U D L", "C U D L", "", "", ""),
+    "configuration": ("R U", "R", "R", "R", "R"),
+    "robot": ("C R U D L", "R L", "R L", "R L", ""),
+    "notification-policy": ("C R U D L", "R L", "", "", ""),
+    "scan": ("C R stop", "C R stop", "R", "R", "R"),
+    "sbom": ("C R stop", "C R stop", "R", "R", "R"),
+    "scanner": ("C R", "R", "R", "R", "R"),
+    "artifact": ("C R D L", "C R D L", "C R L", "R L", "R L"),
+    "artifact-addition": ("R", "R", "R", "R", "R"),
+    "tag": ("C D L", "C D L", "C L", "L", "L"),
+    "accessory": ("L", "L", "L", "L", "L"),
+    "artifact-label": ("C D", "C D", "C D", "", ""),
+    "preheat-policy": ("C R U D L", "", "", "", ""),
+    "export-cve": ("C R L", "C R L", "C R L", "", ""),
+}
+
+
+def _expand(resource: str, rights: str) -> frozenset[str]:
+    return frozenset(f"{resource}:{_VERBS.get(right, right)}" for right in rights.split())
+
+
+ROLE_ACTIONS: dict[Role, frozenset[str]] = {
+    role: frozenset().union(
+        *(_expand(resource, rights[column]) for resource, rights in _TABLE.items())
+    )
+    for column, role in enumerate(_COLUMNS)
+}
+
+# What anyone may do in a public project, signed in or not.
+PUBLIC_ACTIONS: frozenset[str] = frozenset().union(
+    *(
+        _expand(resource, rights)
+        for resource, rights in {
+            "project": "R",
+            "label": "R L",
+            "repository": "L R pull",
+            "scan": "R",
+            "scanner": "R",
+            "tag": "L",
+            "artifact": "R L",
+            "artifact-addition": "R",
+            "accessory": "L",
+        }.items()
+    )
+)

@@ -1,0 +1,292 @@
+"""The one settings file: core, applications, database, pages, registry, jobs, logging.
+
+Every value a deployment may change is an environment variable named ``MOORAGE_…``; a secret may
+be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+from django.utils.translation import gettext_lazy as _
+
+# --- Core -------------------------------------------------------------------------------------
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+env = environ.FileAwareEnv()
+
+MOORAGE_HOME = Path(env.str("MOORAGE_HOME", default=str(BASE_DIR / "var"))).absolute()
+MOORAGE_KEYS = MOORAGE_HOME / "keys"
+MOORAGE_BIND = env.str("MOORAGE_BIND", default="127.0.0.1")
+MOORAGE_PORT = env.int("MOORAGE_PORT", default=8080)
+# What clients are told: the token realm, the commands on pages.
+MOORAGE_EXTERNAL_URL = env.str(
+    "MOORAGE_EXTERNAL_URL", default=f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
+).rstrip("/")
+_external = urlsplit(MOORAGE_EXTERNAL_URL)
+if _external.scheme not in {"http", "https"} or not _external.hostname or _external.path:
+    raise ImproperlyConfigured(
+        "MOORAGE_EXTERNAL_URL must look like https://registry.example.com[:port], "
+        f"not {MOORAGE_EXTERNAL_URL!r}."
+    )
+MOORAGE_IS_HTTPS = _external.scheme == "https"
+
+_secret_key_file = MOORAGE_KEYS / "secret-key"
+# Without a home (makemigrations, type checks) a key nobody else knows is made up for the process.
+SECRET_KEY = env.str("MOORAGE_SECRET_KEY", default="") or (
+    _secret_key_file.read_text().strip() if _secret_key_file.exists() else get_random_secret_key()
+)
+DEBUG = env.bool("MOORAGE_DEBUG", default=False)
+# nginx answers for the public name and passes it on; the web process listens on loopback only.
+ALLOWED_HOSTS = [
+    _external.hostname,
+    *env.list("MOORAGE_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"]),
+]
+CSRF_TRUSTED_ORIGINS = [MOORAGE_EXTERNAL_URL]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Applications -----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "accounts",
+    "registry_sync",
+    "portal",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+    # The simple configurations: both packages' automatic loaders would replace each other.
+    "django_cotton.apps.SimpleAppConfig",
+    "template_partials.apps.SimpleAppConfig",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "portal.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+APPEND_SLASH = False
+
+# --- Database and cache -----------------------------------------------------------------------
+
+DATABASES = {
+    "default": env.db_url(
+        "MOORAGE_DATABASE_URL", default=f"sqlite:///{MOORAGE_HOME / 'moorage.sqlite3'}"
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Writers queue at BEGIN instead of failing half-way with SQLITE_BUSY.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # FULL: what a client was told is stored survives a power cut.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["OPTIONS"] = {
+        "options": "-c lock_timeout=20s -c statement_timeout=60s "
+        "-c idle_in_transaction_session_timeout=60s"
+    }
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+else:
+    raise ImproperlyConfigured(
+        "MOORAGE_DATABASE_URL must start with sqlite:/// or postgres:// - "
+        "Moorage runs on SQLite and PostgreSQL."
+    )
+
+CACHES = {"default": env.cache_url("MOORAGE_CACHE_URL", default="locmemcache://")}
+
+# --- Signing in -------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "accounts.users.MaximumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["username", "email", "realname"]},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account:sign_in"
+LOGIN_REDIRECT_URL = "home"
+
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
+_prefix = "__Host-" if MOORAGE_IS_HTTPS else ""
+SESSION_COOKIE_NAME = f"{_prefix}moorage_session"
+CSRF_COOKIE_NAME = f"{_prefix}moorage_csrf"
+LANGUAGE_COOKIE_NAME = "moorage_language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = MOORAGE_IS_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MOORAGE_IS_HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if MOORAGE_IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("MOORAGE_HSTS_SUBDOMAINS", default=False)
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+# --- Pages ------------------------------------------------------------------------------------
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "portal.web.shell.shell",
+            ],
+            "loaders": [
+                (
+                    "template_partials.loader.Loader",
+                    [
+                        (
+                            "django.template.loaders.cached.Loader",
+                            [
+                                "django_cotton.cotton_loader.Loader",
+                                "django.template.loaders.filesystem.Loader",
+                                "django.template.loaders.app_directories.Loader",
+                            ],
+                        )
+                    ],
+                )
+            ],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "django_cotton.templatetags.cotton",
+                "template_partials.templatetags.partials",
+                "portal.templatetags.portal",
+            ],
+        },
+    }
+]
+STATIC_URL = "static/"
+STATIC_ROOT = MOORAGE_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.str("MOORAGE_TIME_ZONE", default="UTC")
+USE_TZ = True
+SITE_NAME = _("Moorage")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    # Default deny: a view that names no permission of its own answers nobody.
+    "DEFAULT_PERMISSION_CLASSES": ["portal.api.base.Deny"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "portal.errors.api_exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Registry ---------------------------------------------------------------------------------
+
+# Where the gateway reaches the registry; clients never do.
+MOORAGE_REGISTRY_URL = env.str("MOORAGE_REGISTRY_URL", default="http://127.0.0.1:5000").rstrip("/")
+MOORAGE_STORAGE_ROOT = Path(
+    env.str("MOORAGE_STORAGE_ROOT", default=str(MOORAGE_HOME / "registry"))
+).absolute()
+# file: nginx sends blobs from the storage directory; registry: nginx fetches them from the
+# registry, for storage that nginx cannot read.
+MOORAGE_BLOB_DELIVERY = env.str("MOORAGE_BLOB_DELIVERY", default="file")
+if MOORAGE_BLOB_DELIVERY not in {"file", "registry"}:
+    raise ImproperlyConfigured("MOORAGE_BLOB_DELIVERY must be file or registry.")
+MOORAGE_TOKEN_SERVICE = "moorage"  # noqa: S105 - the audience's name, no secret
+MOORAGE_TOKEN_ISSUER = "moorage"  # noqa: S105 - the issuer's name, no secret
+MOORAGE_PULL_TOKEN_SECONDS = 5 * 60
+MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
+# Garbage collection's grace, in seconds: a blob touched within it is never collected.
+MOORAGE_GC_GRACE = env.int("MOORAGE_GC_GRACE", default=24 * 60 * 60)
+
+# --- Jobs -------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.str("MOORAGE_BROKER_URL", default="filesystem://")
+if CELERY_BROKER_URL.startswith("filesystem://"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(MOORAGE_HOME / "broker"),
+        "data_folder_out": str(MOORAGE_HOME / "broker"),
+        "control_folder": str(MOORAGE_HOME / "broker" / "control"),
+    }
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(MOORAGE_HOME / "run" / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "heartbeat": {"task": "registry_sync.tasks.heartbeat", "schedule": 15.0},
+    "housekeeping": {"task": "registry_sync.tasks.housekeeping", "schedule": 3600.0},
+}
+
+# --- Logging ----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("MOORAGE_LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True, "level": "INFO"},
+        # Refused requests are normal in a registry's life and stand in nginx's access log.
+        "django.request": {"handlers": [], "propagate": True, "level": "ERROR"},
+    },
+}

@@ -1,0 +1,1 @@
+"""What is in the registry, and everything that changes it."""

@@ -1,0 +1,31 @@
+"""The tables of registry_sync."""
+
+from registry_sync.models.catalog import (
+    Artifact,
+    ArtifactBlob,
+    ArtifactReference,
+    Blob,
+    ManifestBody,
+    ProjectBlob,
+    ProjectUsage,
+    Repository,
+    RepositoryBlob,
+    Tag,
+    TagEvent,
+)
+from registry_sync.models.executions import WorkerHeartbeat
+
+__all__ = [
+    "Artifact",
+    "ArtifactBlob",
+    "ArtifactReference",
+    "Blob",
+    "ManifestBody",
+    "ProjectBlob",
+    "ProjectUsage",
+    "Repository",
+    "RepositoryBlob",
+    "Tag",
+    "TagEvent",
+    "WorkerHeartbeat",
+]

@@ -1,0 +1,332 @@
+"""What the registry holds: the truth about repositories, artifacts, tags and blobs."""
+
+from typing import Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.principals import Principal
+from registry_sync.models.fields import ByteOrderedCharField
+
+
+class ProjectUsage(models.Model):
+    """The row a push locks instead of its project."""
+
+    project = models.OneToOneField(
+        "accounts.Project", on_delete=models.PROTECT, primary_key=True, related_name="usage"
+    )
+    used_bytes = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(used_bytes__gte=0), name="project_usage_not_negative"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: {self.used_bytes} bytes"
+
+
+class RepositoryQuerySet(models.QuerySet["Repository"]):
+    """Questions about repositories."""
+
+    def pushed(self) -> Self:
+        """Leave out those into which no push ever finished."""
+        return self.exclude(pushed_at=None)
+
+    def with_tag_counts(self) -> Self:
+        """Annotate ``tag_count``."""
+        counts = (
+            Tag.objects.filter(repository=models.OuterRef("pk"))
+            .order_by()
+            .values("repository")
+            .annotate(n=models.Count("pk"))
+            .values("n")
+        )
+        return self.annotate(
+            tag_count=models.functions.Coalesce(models.Subquery(counts), 0)
+        )
+
+
+class Repository(models.Model):
+    """A named collection of artifacts in a project; ``path`` is the name below the project."""
+
+    project = models.ForeignKey(
+        "accounts.Project", on_delete=models.PROTECT, related_name="repositories"
+    )
+    path = ByteOrderedCharField(max_length=255)
+    description = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The last finished push; empty until the first one is.
+    pushed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RepositoryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["path"]
+        verbose_name_plural = "repositories"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "path"], name="repository_path_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """What clients call it."""
+        return f"{self.project.name}/{self.path}"
+
+    @property
+    def registry_name(self) -> str:
+        """What the registry calls it."""
+        return f"{self.project.registry_key}/{self.path}"
+
+
+class ManifestBody(models.Model):
+    """A manifest's bytes, once per digest in the whole system."""
+
+    digest = ByteOrderedCharField(max_length=71, primary_key=True)
+    media_type = models.CharField(max_length=255)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class ArtifactQuerySet(models.QuerySet["Artifact"]):
+    """Questions about artifacts."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Only those in projects this caller may know of."""
+        project = self.model._meta.get_field("repository").related_model._meta.get_field(
+            "project"
+        )
+        projects = project.related_model.objects.visible_to(principal)
+        return self.filter(repository__project__in=projects)
+
+
+class Artifact(models.Model):
+    """One manifest digest in one repository."""
+
+    class Kind(models.TextChoices):
+        IMAGE = "image", _("Image")
+        INDEX = "index", _("Multi-platform image")
+        OTHER = "other", _("Artifact")
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="artifacts")
+    body = models.ForeignKey(
+        ManifestBody, on_delete=models.PROTECT, db_column="digest", related_name="artifacts"
+    )
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    media_type = models.CharField(max_length=255)
+    # The manifest's own artifactType, else its config's media type.
+    artifact_type = models.CharField(max_length=255, blank=True)
+    # Bytes of the manifest, its config and its layers, as the registry holds them; for an index
+    # its own bytes and those of its children.
+    size = models.BigIntegerField()
+    os = models.CharField(max_length=64, blank=True)
+    architecture = models.CharField(max_length=64, blank=True)
+    variant = models.CharField(max_length=64, blank=True)
+    author = models.CharField(max_length=512, blank=True)
+    built_at = models.DateTimeField(null=True, blank=True)
+    # The image's configuration as pushed; empty for other artifacts.
+    config = models.JSONField(default=dict)
+    annotations = models.JSONField(default=dict)
+    subject_digest = ByteOrderedCharField(max_length=71, blank=True)
+    pushed_by_id = models.BigIntegerField(null=True, blank=True)
+    pushed_by_name = models.CharField(max_length=255)
+    pushed_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ArtifactQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pushed_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "body"], name="artifact_digest_unique")
+        ]
+        indexes = [models.Index(fields=["repository", "subject_digest"], name="artifact_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}@{self.body_id}"
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<64 hex digits>`` of the manifest."""
+        return self.body_id
+
+    @property
+    def platform(self) -> str:
+        """``linux/arm64/v8``, or nothing where the artifact has none."""
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+class Blob(models.Model):
+    """One row per digest in the system, manifests' own digests included."""
+
+    class State(models.TextChoices):
+        LIVE = "live"
+        DELETING = "deleting"
+        GONE = "gone"
+
+    digest = ByteOrderedCharField(max_length=71, primary_key=True)
+    # Bytes as the registry reports them; unknown until it was seen there.
+    size = models.BigIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.LIVE)
+    # A new random number whenever the row becomes live: a pin taken before a collection is told
+    # from the row after it.
+    generation = models.BigIntegerField()
+    touched_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["digest"]
+
+    def __str__(self) -> str:
+        return f"{self.digest} ({self.state})"
+
+
+class RepositoryBlob(models.Model):
+    """A digest's link in a repository, written before the effect it announces."""
+
+    class Kind(models.TextChoices):
+        LAYER = "layer"
+        MANIFEST = "manifest"
+
+    class State(models.TextChoices):
+        EXPECTED = "expected"
+        PRESENT = "present"
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="blobs")
+    digest = ByteOrderedCharField(max_length=71)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    state = models.CharField(max_length=8, choices=State.choices)
+    touched_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "digest", "kind"], name="repository_blob_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["digest"], name="repository_blob_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}@{self.digest} ({self.state})"
+
+
+class ArtifactReference(models.Model):
+    """An index's entry: which child, for which platform."""
+
+    parent = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="references")
+    child = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="parents")
+    position = models.PositiveIntegerField()
+    os = models.CharField(max_length=64, blank=True)
+    architecture = models.CharField(max_length=64, blank=True)
+    variant = models.CharField(max_length=64, blank=True)
+    annotations = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["parent", "position"], name="artifact_reference_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.parent_id} -> {self.child_id}"
+
+    @property
+    def platform(self) -> str:
+        """``linux/arm64/v8``, or nothing."""
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+class ArtifactBlob(models.Model):
+    """A manifest's use of a blob: its config (position 0) or a layer (1 = bottom)."""
+
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="blobs")
+    blob = models.ForeignKey(
+        Blob, on_delete=models.PROTECT, db_column="digest", related_name="artifacts"
+    )
+    position = models.PositiveIntegerField()
+    media_type = models.CharField(max_length=255)
+    # Bytes as the registry holds them.
+    size = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["artifact", "position"], name="artifact_blob_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.artifact_id}[{self.position}] {self.blob_id}"
+
+
+class ProjectBlob(models.Model):
+    """What counts, once, in a project's quota."""
+
+    project = models.ForeignKey("accounts.Project", on_delete=models.PROTECT, related_name="+")
+    digest = ByteOrderedCharField(max_length=71)
+    size = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "digest"], name="project_blob_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}@{self.digest}"
+
+
+class Tag(models.Model):
+    """A pointer to an artifact."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="tags")
+    name = ByteOrderedCharField(max_length=128)
+    # Null only between insert-or-ignore and the end of the transaction that made the row.
+    artifact = models.ForeignKey(
+        Artifact, on_delete=models.PROTECT, related_name="tags", null=True
+    )
+    # Orders 1.10 after 1.9, releases after their candidates.
+    sort_key = ByteOrderedCharField(max_length=512)
+    pushed_by_id = models.BigIntegerField(null=True, blank=True)
+    pushed_by_name = models.CharField(max_length=255)
+    pushed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-sort_key", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "name"], name="tag_name_unique")
+        ]
+        indexes = [models.Index(fields=["repository", "sort_key"], name="tag_sort")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TagEvent(models.Model):
+    """A tag's change; append-only, and no foreign key to what it speaks of."""
+
+    class Action(models.TextChoices):
+        PUSH = "push", _("Pushed")
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    tag = ByteOrderedCharField(max_length=128)
+    from_digest = ByteOrderedCharField(max_length=71, blank=True)
+    to_digest = ByteOrderedCharField(max_length=71, blank=True)
+    action = models.CharField(max_length=16, choices=Action.choices)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    actor_name = models.CharField(max_length=255)
+    address = models.CharField(max_length=64, blank=True)
+    client = models.CharField(max_length=255, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["repository", "tag", "-id"], name="tag_event_history")]
+
+    def __str__(self) -> str:
+        return f"{self.tag}: {self.from_digest} -> {self.to_digest}"
