@@ -1,6 +1,8 @@
 """The principal: who is calling, as a plain value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,27 @@ class Principal:
 
 ANONYMOUS = Principal(kind="anonymous", name="anonymous")
 SYSTEM = Principal(kind="system", name="system", is_administrator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A principal at work: who changes state, from where, within which request."""
+
+    principal: Principal
+    address: str = ""
+    request_id: str = ""
+    # What the caller's program says it is (User-Agent).
+    client: str = ""
+
+    @classmethod
+    def of(cls, principal: Principal, environ: Mapping[str, Any]) -> "Actor":
+        """Take address and request id from a WSGI environment that the middleware completed."""
+        return cls(
+            principal,
+            address=environ.get("moorage.address", ""),
+            request_id=environ.get("moorage.request_id", ""),
+            client=environ.get("HTTP_USER_AGENT", "")[:255],
+        )
+
+
+SYSTEM_ACTOR = Actor(SYSTEM)
