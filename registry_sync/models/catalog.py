@@ -44,9 +44,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
             .annotate(n=models.Count("pk"))
             .values("n")
         )
-        return self.annotate(
-            tag_count=models.functions.Coalesce(models.Subquery(counts), 0)
-        )
+        return self.annotate(tag_count=models.functions.Coalesce(models.Subquery(counts), 0))
 
 
 class Repository(models.Model):
@@ -100,9 +98,7 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
 
     def visible_to(self, principal: Principal) -> Self:
         """Only those in projects this caller may know of."""
-        project = self.model._meta.get_field("repository").related_model._meta.get_field(
-            "project"
-        )
+        project = self.model._meta.get_field("repository").related_model._meta.get_field("project")
         projects = project.related_model.objects.visible_to(principal)
         return self.filter(repository__project__in=projects)
 
@@ -286,9 +282,7 @@ class Tag(models.Model):
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="tags")
     name = ByteOrderedCharField(max_length=128)
     # Null only between insert-or-ignore and the end of the transaction that made the row.
-    artifact = models.ForeignKey(
-        Artifact, on_delete=models.PROTECT, related_name="tags", null=True
-    )
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="tags", null=True)
     # Orders 1.10 after 1.9, releases after their candidates.
     sort_key = ByteOrderedCharField(max_length=512)
     pushed_by_id = models.BigIntegerField(null=True, blank=True)
