@@ -1,0 +1,75 @@
+"""Lists: ``page``, ``page_size``, ``X-Total-Count`` and ``Link``, as the contract has them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db.models import Model, QuerySet
+from rest_framework.request import Request
+
+from accounts.errors import BadRequest
+
+DEFAULT_PAGE_SIZE = 10
+MAXIMUM_PAGE_SIZE = 100
+# Beyond it an offset would overflow the database's integers long before it found a row.
+MAXIMUM_PAGE = 10**9
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is asked for."""
+
+    number: int
+    size: int
+
+    @classmethod
+    def of(cls, request: Request) -> "Page":
+        """Read the query string strictly."""
+        return cls(
+            _integer(request, "page", default=1, maximum=MAXIMUM_PAGE),
+            _integer(request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAXIMUM_PAGE_SIZE),
+        )
+
+    def rows(self, queryset: QuerySet[Row]) -> list[Row]:
+        """Return this page's rows of an ordered queryset."""
+        start = (self.number - 1) * self.size
+        return list(queryset[start : start + self.size])
+
+    def headers(self, request: Request, total: int) -> dict[str, str]:
+        """Return the total and the links to the neighbours that exist."""
+        links = []
+        if self.number > 1 and total:
+            last = -(-total // self.size)
+            links.append(self._link(request, min(self.number - 1, last), "prev"))
+        if self.number * self.size < total:
+            links.append(self._link(request, self.number + 1, "next"))
+        headers = {"X-Total-Count": str(total)}
+        if links:
+            headers["Link"] = ", ".join(links)
+        return headers
+
+    def _link(self, request: Request, number: int, relation: str) -> str:
+        others: Sequence[tuple[str, Any]] = [
+            (name, value)
+            for name, values in request.query_params.lists()
+            if name not in {"page", "page_size"}
+            for value in values
+        ]
+        query = urlencode([*others, ("page", number), ("page_size", self.size)])
+        return f'<{request.path}?{query}>; rel="{relation}"'
+
+
+def _integer(request: Request, name: str, *, default: int, maximum: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    # Python's int() also reads "1_000", "+1" and the digits of other scripts.
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise BadRequest(f"{name} must be a whole number from 1 to {maximum}.", field=name)
+    number = int(text)
+    if not 1 <= number <= maximum:
+        raise BadRequest(f"{name} must be a whole number from 1 to {maximum}.", field=name)
+    return number

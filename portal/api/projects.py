@@ -1,0 +1,227 @@
+"""Projects: make one, list them, look at one."""
+
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import access, projects
+from accounts.errors import BadRequest, NotFound, Unauthorized
+from accounts.models import Project, ProjectMember
+from accounts.principals import Principal
+from accounts.roles import Role
+from portal.api import query
+from portal.api.base import Anyone, SignedIn
+from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.paging import Page
+from registry_sync.models import Repository
+
+_MAX_INTEGER = 2**63 - 1
+_SORTS = {
+    "project_id": "pk",
+    "name": "name",
+    "creation_time": "created_at",
+    "update_time": "updated_at",
+}
+# Switches that protect: to take them in silence and do nothing would be worse than to refuse.
+_PROTECTIONS = ("prevent_vul", "enable_content_trust", "enable_content_trust_cosign")
+
+
+class MetadataInput(serializers.Serializer[dict[str, Any]]):
+    """The part of the contract's ``ProjectMetadata`` that is understood."""
+
+    public = serializers.ChoiceField(choices=["true", "false"], required=False, allow_null=True)
+    prevent_vul = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    enable_content_trust = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    enable_content_trust_cosign = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True
+    )
+
+
+class ProjectInput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``ProjectReq``; members that are not named here are ignored."""
+
+    project_name = serializers.CharField(max_length=255, trim_whitespace=False)
+    public = serializers.BooleanField(required=False, allow_null=True)
+    metadata = MetadataInput(required=False, allow_null=True)
+    storage_limit = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1, max_value=_MAX_INTEGER
+    )
+    registry_id = serializers.IntegerField(required=False, allow_null=True)
+
+
+class ProjectOutput(serializers.Serializer[Project]):
+    """The contract's ``Project``."""
+
+    project_id = serializers.IntegerField(source="pk")
+    owner_id = serializers.IntegerField()
+    name = serializers.CharField()
+    creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
+    update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
+    deleted = serializers.SerializerMethodField()
+    owner_name = serializers.CharField(source="owner.username")
+    togglable = serializers.SerializerMethodField()
+    current_user_role_id = serializers.SerializerMethodField()
+    current_user_role_ids = serializers.SerializerMethodField()
+    repo_count = serializers.IntegerField()
+    metadata = serializers.SerializerMethodField()
+
+    def get_deleted(self, project: Project) -> bool:
+        """Tell whether the project is gone."""
+        return project.deleted_at is not None
+
+    def get_togglable(self, project: Project) -> bool:
+        """Tell whether the caller may make the project public or private."""
+        principal: Principal = self.context["principal"]
+        return principal.is_administrator or self._role(project) == Role.PROJECT_ADMIN
+
+    def get_current_user_role_id(self, project: Project) -> int:
+        """Return the caller's role, 0 for none."""
+        return self._role(project) or 0
+
+    def get_current_user_role_ids(self, project: Project) -> list[int]:
+        """Return the caller's role in a list."""
+        role = self._role(project)
+        return [role] if role else []
+
+    def get_metadata(self, project: Project) -> dict[str, str]:
+        """Return the contract's switches, which are texts there."""
+        return {"public": "true" if project.is_public else "false"}
+
+    def _role(self, project: Project) -> int | None:
+        roles: dict[int, int] = self.context["roles"]
+        return roles.get(project.pk)
+
+
+class Projects(Endpoint):
+    """``/projects``."""
+
+    permissions = {"GET": Anyone, "HEAD": Anyone, "POST": SignedIn}
+
+    def get(self, request: Request) -> Response:
+        """List what the caller may know of."""
+        found = _filtered(Project.objects.visible_to(self.principal), request)
+        page = Page.of(request)
+        return Response(
+            _output(page.rows(_detailed(found)), self.principal),
+            headers=page.headers(request, found.count()),
+        )
+
+    def head(self, request: Request) -> Response:
+        """Tell whether a project of that name exists, as far as the caller may know."""
+        name = query.text(request, "project_name")
+        if not name:
+            raise BadRequest("project_name is required.", field="project_name")
+        if not Project.objects.visible_to(self.principal).filter(name=name).exists():
+            raise NotFound("project not found")
+        return Response()
+
+    def post(self, request: Request) -> Response:
+        """Make a project; the caller becomes its administrator."""
+        by_name = query.boolean(
+            request.headers.get("X-Resource-Name-In-Location"), "X-Resource-Name-In-Location"
+        )
+        serializer = ProjectInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        wanted = serializer.validated_data
+        _refuse_unavailable(wanted)
+        limit = wanted.get("storage_limit")
+        project = projects.create(
+            name=wanted["project_name"],
+            is_public=_is_public(wanted),
+            # A quota is not for those it limits to set.
+            storage_limit=limit if limit is not None and self.principal.is_administrator else -1,
+            actor=self.actor,
+        )
+        name_or_id = project.name if by_name else project.pk
+        return Response(status=201, headers={"Location": f"{API_ROOT}/projects/{name_or_id}"})
+
+
+class OneProject(Endpoint):
+    """``/projects/{name_or_id}``."""
+
+    permissions = {"GET": Anyone}
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        """Show one project."""
+        project = find(request, name_or_id, principal=self.principal)
+        access.require(self.principal, "project:read", project)
+        return Response(_output([project], self.principal)[0])
+
+
+def find(request: Request, name_or_id: str, *, principal: Principal) -> Project:
+    """Return the visible project of that name or number.
+
+    Digits are a number unless X-Is-Resource-Name says that they are a name. A stranger is asked to
+    sign in whether or not there is such a project.
+    """
+    is_name = query.boolean(request.headers.get("X-Is-Resource-Name"), "X-Is-Resource-Name")
+    visible = _detailed(Project.objects.visible_to(principal))
+    project = None
+    if not is_name and name_or_id.isascii() and name_or_id.isdigit():
+        if len(name_or_id) < 19:
+            project = visible.filter(pk=int(name_or_id)).first()
+    elif "\0" not in name_or_id:
+        project = visible.filter(name=name_or_id).first()
+    if project is None and principal.is_anonymous:
+        raise Unauthorized("Sign in first.")
+    if project is None:
+        raise NotFound("project not found")
+    return project
+
+
+def _filtered(found: QuerySet[Project], request: Request) -> QuerySet[Project]:
+    name = query.text(request, "name")
+    owner = query.text(request, "owner")
+    is_public = query.boolean(request.query_params.get("public"), "public")
+    if name:
+        found = found.filter(name__icontains=name)
+    if owner:
+        found = found.filter(owner__username=owner)
+    if is_public is not None:
+        found = found.filter(is_public=is_public)
+    found = query.matching(found, request, {"name": "name", "owner": "owner__username"})
+    return query.ordered(found, request, _SORTS)
+
+
+def _detailed(found: QuerySet[Project]) -> QuerySet[Project]:
+    """Add what the output shows, in the same query."""
+    counts = (
+        Repository.objects.pushed()
+        .filter(project=OuterRef("pk"))
+        .order_by()
+        .values("project")
+        .annotate(n=Count("pk"))
+        .values("n")
+    )
+    return found.select_related("owner").annotate(repo_count=Coalesce(Subquery(counts), 0))
+
+
+def _output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any]]:
+    rows = list(shown)
+    roles: dict[int, int] = {}
+    if principal.user_id is not None:
+        members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=rows)
+        roles = dict(members.values_list("project_id", "role"))
+    context = {"roles": roles, "principal": principal}
+    return [dict(ProjectOutput(project, context=context).data) for project in rows]
+
+
+def _is_public(wanted: dict[str, Any]) -> bool:
+    """Read ``metadata.public``, or the older ``public`` where that is missing."""
+    text = (wanted.get("metadata") or {}).get("public")
+    return text == "true" if text is not None else bool(wanted.get("public"))
+
+
+def _refuse_unavailable(wanted: dict[str, Any]) -> None:
+    if wanted.get("registry_id"):
+        raise BadRequest("Proxy projects are not available yet.", field="registry_id")
+    metadata = wanted.get("metadata") or {}
+    for name in _PROTECTIONS:
+        if metadata.get(name) == "true":
+            raise BadRequest(f"{name} is not available yet.", field=name)
