@@ -253,6 +253,9 @@ MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
 # Garbage collection's grace, in seconds: a blob touched within it is never collected.
 MOORAGE_GC_GRACE = env.int("MOORAGE_GC_GRACE", default=24 * 60 * 60)
 
+# Manifests are read whole, up to 4 MiB; nginx keeps every other body of the portal to 1 MiB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024
+
 # --- Jobs -------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("MOORAGE_BROKER_URL", default="filesystem://")

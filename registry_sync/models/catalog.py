@@ -3,8 +3,10 @@
 from typing import Self
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Project
 from accounts.principals import Principal
 from registry_sync.models.fields import ByteOrderedCharField
 
@@ -44,7 +46,7 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
             .annotate(n=models.Count("pk"))
             .values("n")
         )
-        return self.annotate(tag_count=models.functions.Coalesce(models.Subquery(counts), 0))
+        return self.annotate(tag_count=Coalesce(models.Subquery(counts), 0))
 
 
 class Repository(models.Model):
@@ -98,8 +100,7 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
 
     def visible_to(self, principal: Principal) -> Self:
         """Only those in projects this caller may know of."""
-        project = self.model._meta.get_field("repository").related_model._meta.get_field("project")
-        projects = project.related_model.objects.visible_to(principal)
+        projects = Project.objects.visible_to(principal)
         return self.filter(repository__project__in=projects)
 
 

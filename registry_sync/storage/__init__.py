@@ -1,0 +1,1 @@
+"""Access to the registry's storage behind its back: what delivery, collection and fsck need."""

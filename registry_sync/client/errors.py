@@ -1,0 +1,20 @@
+"""What can go wrong when talking to a registry."""
+
+
+class RegistryError(Exception):
+    """Base of this module."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """No answer, or one that says the registry itself is in trouble; safe to try again."""
+
+
+class RegistryRejectedError(RegistryError):
+    """The registry refused the request; ``code`` is the specification's, ``digest`` the culprit."""
+
+    def __init__(self, status: int, code: str, digest: str = "") -> None:
+        """``status`` is HTTP's; ``code`` is empty where the answer named none."""
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.digest = digest

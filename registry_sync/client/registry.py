@@ -1,0 +1,143 @@
+"""Talks to the registry behind the gateway (OCI distribution-spec 1.1)."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+_POOL_SIZE = 16
+
+# (repository, actions) pairs → a bearer token that gives them.
+TokenSource = Callable[[Sequence[tuple[str, tuple[str, ...]]]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class StartedUpload:
+    """The registry's answer to an upload POST; mounted when the blob was there already."""
+
+    is_mounted: bool
+    location: str
+    upload_id: str
+
+
+class RegistryClient:
+    """One registry at one address; safe to share between threads."""
+
+    def __init__(self, base_url: str, token_source: TokenSource) -> None:
+        """``base_url`` without a trailing slash."""
+        self._base_url = base_url
+        self._token_source = token_source
+        self._local = threading.local()
+
+    def head_blob(self, repository: str, digest: str) -> int | None:
+        """Return the size in bytes of a blob linked in the repository, or None."""
+        response = self._send("HEAD", f"{repository}/blobs/{digest}", [(repository, ("pull",))])
+        if response.status_code == 404:
+            return None
+        self._expect(response, 200)
+        return int(response.headers["Content-Length"])
+
+    def get_blob(self, repository: str, digest: str, *, limit: int) -> bytes | None:
+        """Return a blob's bytes, or None where it is absent or larger than ``limit`` bytes."""
+        path = f"{repository}/blobs/{digest}"
+        with self._send("GET", path, [(repository, ("pull",))], stream=True) as response:
+            if response.status_code == 404:
+                return None
+            self._expect(response, 200)
+            content: bytes = response.raw.read(limit + 1)
+        return content if len(content) <= limit else None
+
+    def start_upload(self, repository: str, *, mount: str = "", source: str = "") -> StartedUpload:
+        """Open an upload, or mount ``mount`` from the repository ``source``."""
+        access: list[tuple[str, tuple[str, ...]]] = [(repository, ("pull", "push"))]
+        query = ""
+        if mount and source:
+            access.append((source, ("pull",)))
+            query = "?" + urlencode({"mount": mount, "from": source})
+        response = self._send("POST", f"{repository}/blobs/uploads/{query}", access, data=b"")
+        self._expect(response, 201, 202)
+        return StartedUpload(
+            is_mounted=response.status_code == 201,
+            location=response.headers.get("Location", ""),
+            upload_id=response.headers.get("Docker-Upload-UUID", ""),
+        )
+
+    def put_manifest(self, repository: str, digest: str, media_type: str, content: bytes) -> None:
+        """Store a manifest under its digest.
+
+        Raises ``RegistryRejectedError`` when the registry misses a blob or refuses the manifest.
+        """
+        response = self._send(
+            "PUT",
+            f"{repository}/manifests/{digest}",
+            [(repository, ("pull", "push"))],
+            data=content,
+            headers={"Content-Type": media_type},
+        )
+        self._expect(response, 201)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            # No proxies, no .netrc: this client only ever speaks to the configured registry.
+            session.trust_env = False
+            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            self._local.session = session
+        return session
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        access: Sequence[tuple[str, tuple[str, ...]]],
+        **options: Any,
+    ) -> requests.Response:
+        headers = {
+            "Authorization": f"Bearer {self._token_source(access)}",
+            **options.pop("headers", {}),
+        }
+        try:
+            return self._session().request(
+                method,
+                f"{self._base_url}/v2/{path}",
+                headers=headers,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                **options,
+            )
+        except requests.RequestException as error:
+            raise RegistryUnavailableError("the registry does not answer") from error
+
+    @staticmethod
+    def _expect(response: requests.Response, *statuses: int) -> None:
+        if response.status_code in statuses:
+            return
+        code, digest = _first_error(response)
+        if 400 <= response.status_code < 500 and response.status_code not in {401, 408, 429}:
+            raise RegistryRejectedError(response.status_code, code, digest)
+        # 401 would mean that our own token is refused: trouble of ours, never the client's.
+        raise RegistryUnavailableError(f"the registry answered {response.status_code}")
+
+
+def _first_error(response: requests.Response) -> tuple[str, str]:
+    """Return code and digest of the first error; its message may hold paths and stays here."""
+    try:
+        error = response.json()["errors"][0]
+        detail = error.get("detail")
+        digest = detail.get("digest", "") if isinstance(detail, dict) else ""
+        if not digest and isinstance(detail, str) and detail.startswith("sha256:"):
+            digest = detail
+        return str(error["code"]), str(digest)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", ""

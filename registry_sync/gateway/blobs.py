@@ -1,0 +1,122 @@
+"""``/v2/<name>/blobs/<digest>``: the decision is made here, nginx sends the bytes."""
+
+import datetime
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from registry_sync import blobs
+from registry_sync.blobs import BlobMissingError
+from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_view, respond
+from registry_sync.gateway.standing import Standing, require_standing
+from registry_sync.gateway.upstream import registry, registry_token
+from registry_sync.manifests import is_digest
+from registry_sync.models import ArtifactBlob, Blob, RepositoryBlob
+
+
+@protocol_view("GET", "HEAD")
+def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
+    """Send a blob of this repository, or say that it is here."""
+    standing = require_standing(request, name, "pull")
+    if not is_digest(digest):
+        raise digest_invalid()
+    repository_id = standing.repository_id
+    if repository_id is None:
+        raise blob_unknown(digest)
+    if request.method == "HEAD":
+        return _describe(standing, repository_id, digest)
+    return _send(standing, repository_id, digest)
+
+
+def _describe(standing: Standing, repository_id: int, digest: str) -> HttpResponse:
+    """Answer from the catalogue; ask the registry for a blob it was not yet seen to hold."""
+    size = known_size(repository_id, digest)
+    try:
+        if size is not None:
+            blobs.touch(standing.repository(), digest)
+        else:
+            size = find_upstream(standing, digest)
+    except BlobMissingError as error:
+        raise blob_unknown(digest) from error
+    if size is None:
+        raise blob_unknown(digest)
+    headers = {**_headers(standing, digest), "Content-Length": str(size)}
+    return respond(content_type="application/octet-stream", headers=headers)
+
+
+def known_size(repository_id: int, digest: str) -> int | None:
+    """Return the bytes of a blob seen present in the repository and not being collected."""
+    is_here = RepositoryBlob.objects.filter(
+        repository_id=repository_id,
+        digest=OuterRef("digest"),
+        kind=RepositoryBlob.Kind.LAYER,
+        state=RepositoryBlob.State.PRESENT,
+    )
+    return (
+        Blob.objects.filter(Exists(is_here), digest=digest, state=Blob.State.LIVE)
+        .values_list("size", flat=True)
+        .first()
+    )
+
+
+def find_upstream(standing: Standing, digest: str) -> int | None:
+    """Ask the registry for a blob of this repository and record what it says.
+
+    Raises ``BlobMissingError`` where it is being collected, or was.
+    """
+    if Blob.objects.filter(digest=digest).exclude(state=Blob.State.LIVE).exists():
+        raise BlobMissingError(digest)
+    size = registry.head_blob(standing.registry_name, digest)
+    if size is not None:
+        blobs.confirm(standing.repository(), digest, size)
+    return size
+
+
+def _send(standing: Standing, repository_id: int, digest: str) -> HttpResponse:
+    """Let nginx send the bytes: of a blob that an artifact here uses, or of a fresh upload."""
+    if not _is_readable(repository_id, digest):
+        raise blob_unknown(digest)
+    headers = _headers(standing, digest)
+    if settings.MOORAGE_BLOB_DELIVERY == "file":
+        hexadecimal = digest.removeprefix("sha256:")
+        headers["X-Accel-Redirect"] = f"/_storage/{hexadecimal[:2]}/{hexadecimal}"
+    else:
+        access = [(standing.registry_name, ("pull",))]
+        headers["X-Accel-Redirect"] = f"/_registry/v2/{standing.registry_name}/blobs/{digest}"
+        headers["X-Registry-Auth"] = f"Bearer {registry_token(access)}"
+    return respond(content_type="application/octet-stream", headers=headers)
+
+
+def _is_readable(repository_id: int, digest: str) -> bool:
+    fresh = timezone.now() - datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE)
+    is_used = ArtifactBlob.objects.filter(
+        blob_id=OuterRef("digest"), artifact__repository_id=repository_id
+    )
+    is_live = Blob.objects.filter(digest=OuterRef("digest"), state=Blob.State.LIVE)
+    return (
+        RepositoryBlob.objects.filter(
+            Exists(is_live),
+            Q(Exists(is_used)) | Q(touched_at__gte=fresh),
+            repository_id=repository_id,
+            digest=digest,
+            kind=RepositoryBlob.Kind.LAYER,
+        )
+        .values_list("pk", flat=True)
+        .exists()
+    )
+
+
+def _headers(standing: Standing, digest: str) -> dict[str, str]:
+    """What a blob's answers carry; its bytes are an attacker's to choose, so no browser runs it."""
+    reach = "public" if standing.is_public else "private"
+    return {
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": f"{reach}, max-age=31536000, immutable",
+        "Content-Disposition": "attachment",
+        "Content-Security-Policy": "sandbox",
+        "X-Content-Type-Options": "nosniff",
+    }

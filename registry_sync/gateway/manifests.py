@@ -1,0 +1,113 @@
+"""``/v2/<name>/manifests/<reference>``: pulled from the database, pushed in seven steps."""
+
+from dataclasses import dataclass
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+from registry_sync import manifests
+from registry_sync.gateway.errors import (
+    ProtocolError,
+    digest_invalid,
+    manifest_unknown,
+    name_unknown,
+    protocol_view,
+    respond,
+)
+from registry_sync.gateway.push import push_manifest
+from registry_sync.gateway.standing import Standing, require_standing
+from registry_sync.manifests import MAX_MANIFEST_BYTES, ManifestError, is_digest
+from registry_sync.tag_names import is_tag
+
+
+@protocol_view("GET", "HEAD", "PUT")
+def manifest(request: HttpRequest, name: str, reference: str) -> HttpResponse:
+    """Pull or push one manifest by tag or digest."""
+    if request.method == "PUT":
+        return _push(request, name, reference)
+    return _pull(request, require_standing(request, name, "pull"), reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    digest: str
+    media_type: str
+    content: bytes
+
+
+_BY_TAG = """
+SELECT b.digest, b.media_type, b.content
+FROM registry_sync_tag t
+JOIN registry_sync_artifact a ON a.id = t.artifact_id
+JOIN registry_sync_manifestbody b ON b.digest = a.digest
+WHERE t.repository_id = %s AND t.name = %s
+"""
+_BY_DIGEST = """
+SELECT b.digest, b.media_type, b.content
+FROM registry_sync_artifact a
+JOIN registry_sync_manifestbody b ON b.digest = a.digest
+WHERE a.repository_id = %s AND a.digest = %s
+"""
+
+
+def _find(repository_id: int, reference: str) -> _Stored | None:
+    with connection.cursor() as cursor:
+        query = _BY_DIGEST if ":" in reference else _BY_TAG
+        cursor.execute(query, [repository_id, reference])
+        row = cursor.fetchone()
+    return _Stored(row[0], row[1], bytes(row[2])) if row else None
+
+
+def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpResponse:
+    """The stored bytes and media type, whatever ``Accept`` says: the digest must hold."""
+    if ":" in reference and not is_digest(reference):
+        raise digest_invalid()
+    if standing.repository_id is None:
+        raise name_unknown()
+    stored = _find(standing.repository_id, reference)
+    if stored is None:
+        raise manifest_unknown(reference)
+    etag = f'"{stored.digest}"'
+    headers = {
+        "Docker-Content-Digest": stored.digest,
+        "ETag": etag,
+        "Cache-Control": "no-cache" if standing.is_public else "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if etag in request.META.get("HTTP_IF_NONE_MATCH", ""):
+        return respond(status=304, content_type=stored.media_type, headers=headers)
+    headers["Content-Length"] = str(len(stored.content))
+    content = b"" if request.method == "HEAD" else stored.content
+    return respond(content, content_type=stored.media_type, headers=headers)
+
+
+def _push(request: HttpRequest, name: str, reference: str) -> HttpResponse:
+    standing = require_standing(request, name, "push")
+    if ":" in reference:
+        if not is_digest(reference):
+            raise digest_invalid()
+    elif not is_tag(reference):
+        raise ProtocolError(400, "TAG_INVALID", "a tag has 1 to 128 letters, digits, _ . and -")
+    pushed = manifests.parse(_body(request), request.META.get("CONTENT_TYPE", ""))
+    if ":" in reference and reference != pushed.digest:
+        raise ProtocolError(400, "DIGEST_INVALID", "the digest does not match the manifest")
+    tag = "" if ":" in reference else reference
+    push_manifest(standing, pushed, tag, actor=standing.actor(request))
+    headers = {
+        "Location": f"/v2/{name}/manifests/{pushed.digest}",
+        "Docker-Content-Digest": pushed.digest,
+    }
+    if pushed.subject_digest:
+        headers["OCI-Subject"] = pushed.subject_digest
+    return respond(status=201, headers=headers)
+
+
+def _body(request: HttpRequest) -> bytes:
+    too_large = ManifestError("the manifest is larger than 4 MiB", "SIZE_INVALID")
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_MANIFEST_BYTES:
+        raise too_large
+    try:
+        return request.body
+    except RequestDataTooBig as error:
+        raise too_large from error

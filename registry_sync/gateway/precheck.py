@@ -1,0 +1,95 @@
+"""Asked by nginx before a PUT that finishes an upload: the digest is announced, then let through.
+
+nginx passes only 401 and 403 of such a sub-request on, so every other refusal is a 403 whose
+``X-Moorage-Status`` and ``X-Moorage-Code`` say what the client is to be told.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.models import Project
+from registry_sync import admission, blobs, catalog
+from registry_sync.blobs import BlobMissingError
+from registry_sync.gateway.errors import (
+    digest_invalid,
+    name_unknown,
+    protocol_error,
+    protocol_view,
+    unavailable,
+)
+from registry_sync.gateway.standing import Standing, challenge, require_standing, scope_of
+from registry_sync.manifests import is_digest
+
+_UPLOAD = re.compile(r"/v2/(.+)/blobs/uploads/[A-Za-z0-9_.=-]+")
+WAIT_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+# A waiter holds a thread; more than these and pulls would suffer for one collection.
+_waiters = threading.BoundedSemaphore(3)
+
+
+@protocol_view("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
+def upload_precheck(request: HttpRequest) -> HttpResponse:
+    """204 lets the PUT through to the registry."""
+    try:
+        _check(request)
+    except Exception as problem:
+        error = protocol_error(problem, request)
+        if error.status == 401:
+            raise error from problem
+        return HttpResponse(
+            status=403,
+            headers={"X-Moorage-Status": str(error.status), "X-Moorage-Code": error.code},
+        )
+    return HttpResponse(status=204)
+
+
+def _check(request: HttpRequest) -> None:
+    target = urlsplit(request.META.get("HTTP_X_ORIGINAL_URI", ""))
+    match = _UPLOAD.fullmatch(unquote(target.path))
+    if match is None:
+        raise name_unknown()
+    standing = _standing(request, match[1])
+    admission.require_writable(is_read_only=standing.is_read_only)
+    digests = parse_qs(target.query, keep_blank_values=True, max_num_fields=20).get("digest", [])
+    if len(digests) != 1 or not is_digest(digests[0]):
+        raise digest_invalid()
+    repository = catalog.open_repository(standing.project_id, standing.path)
+    _announce(lambda: blobs.expect(repository, digests[0]))
+
+
+def _standing(request: HttpRequest, registry_name: str) -> Standing:
+    """The upload's path names the repository as the registry does; the token as the client does."""
+    key, _, path = registry_name.partition("/")
+    project = Project.objects.alive().filter(registry_key=key).only("name").first()
+    if project is None or not path:
+        # The same as without the right to push: not a word on whether such a project ever was.
+        raise challenge(scope_of(registry_name, "push"), "insufficient_scope")
+    return require_standing(request, f"{project.name}/{path}", "push")
+
+
+def _announce(expect: Callable[[], None]) -> None:
+    """Announce the digest; wait a little for a collection that just has it in hand."""
+    try:
+        expect()
+        return
+    except BlobMissingError:
+        pass
+    if not _waiters.acquire(blocking=False):
+        raise unavailable()
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            try:
+                expect()
+                return
+            except BlobMissingError:
+                continue
+    finally:
+        _waiters.release()
+    raise unavailable()

@@ -1,0 +1,159 @@
+"""Who calls, for which repository, and does the token's every premise still hold?
+
+A token is a promise of up to 15 minutes. Each request looks up what may have changed since: the
+user (disabled, revoked), the project (deleted, made again, renamed, no longer public).
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+
+from accounts import docker_tokens
+from accounts.docker_tokens import TokenClaims
+from accounts.errors import Unauthorized
+from accounts.models import User
+from accounts.principals import Actor, Principal
+from accounts.scopes import Grant, is_repository_name
+from registry_sync.gateway.errors import ProtocolError, name_unknown
+from registry_sync.models import Repository
+
+# What a client is told to ask for (distribution: a push needs both).
+_SCOPES = {"pull": "pull", "push": "pull,push", "delete": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A caller's checked right in one repository, which may not exist yet."""
+
+    claims: TokenClaims
+    grant: Grant
+    project_id: int
+    registry_key: str
+    is_public: bool
+    is_read_only: bool
+    path: str
+    repository_id: int | None
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls."""
+        return self.claims.principal
+
+    @property
+    def registry_name(self) -> str:
+        """What the registry calls the repository."""
+        return f"{self.registry_key}/{self.path}"
+
+    def repository(self) -> Repository:
+        """Return the repository; raise ``NAME_UNKNOWN`` where there is none."""
+        if self.repository_id is None:
+            raise name_unknown()
+        return Repository.objects.get(pk=self.repository_id)
+
+    def actor(self, request: HttpRequest) -> Actor:
+        """The caller at work in this request."""
+        return Actor.of(self.principal, request.META)
+
+
+def challenge(scope: str = "", error: str = "") -> ProtocolError:
+    """401 that names the scope of this very request: containerd asks for nothing else."""
+    parts = [
+        f'realm="{settings.MOORAGE_EXTERNAL_URL}/service/token"',
+        f'service="{settings.MOORAGE_TOKEN_SERVICE}"',
+    ]
+    if scope:
+        parts.append(f'scope="{scope}"')
+    if error:
+        parts.append(f'error="{error}"')
+    return ProtocolError(
+        401,
+        "UNAUTHORIZED",
+        "authentication required",
+        headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"},
+    )
+
+
+def scope_of(name: str, action: str) -> str:
+    """The scope to ask for."""
+    return f"repository:{name}:{_SCOPES[action]}"
+
+
+def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
+    """Return the claims of the request's token; 401 with the challenge for anything else."""
+    header = request.META.get("HTTP_AUTHORIZATION", "")
+    scheme, _separator, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise challenge(scope)
+    try:
+        return docker_tokens.verify(token.strip())
+    except Unauthorized as error:
+        raise challenge(scope, "invalid_token") from error
+
+
+def require_caller(request: HttpRequest) -> Principal:
+    """Return who calls, for requests that concern no repository."""
+    claims = bearer_claims(request, "")
+    principal = claims.principal
+    if (
+        principal.user_id is not None
+        and not User.objects.filter(
+            pk=principal.user_id, is_active=True, auth_epoch=principal.epoch
+        ).exists()
+    ):
+        raise challenge(error="invalid_token")
+    return principal
+
+
+def require_standing(request: HttpRequest, name: str, action: str, *, scope: str = "") -> Standing:
+    """Return the caller's standing in a repository.
+
+    Raises 400 ``NAME_INVALID`` for a name outside the grammar and 401 in every other case, the
+    same for a project that does not exist and for one that the caller may not know of.
+    """
+    if not is_repository_name(name):
+        raise ProtocolError(400, "NAME_INVALID", "invalid repository name")
+    wanted = scope or scope_of(name, action)
+    claims = bearer_claims(request, wanted)
+    standing = standing_of(claims, name, action)
+    if standing is None:
+        raise challenge(wanted, "insufficient_scope")
+    return standing
+
+
+_STANDING = """
+SELECT p.registry_key, p.is_public, p.is_read_only, u.auth_epoch, u.is_active, r.id
+FROM accounts_project p
+LEFT JOIN accounts_user u ON u.id = %s
+LEFT JOIN registry_sync_repository r ON r.project_id = p.id AND r.path = %s
+WHERE p.id = %s AND p.name = %s AND p.deleted_at IS NULL
+"""
+
+
+def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
+    """Return what the token still gives in a repository now, or None. One query."""
+    grant = claims.grant(name, action)
+    if grant is None or grant.project_id is None:
+        return None
+    project_name, _, path = name.partition("/")
+    principal = claims.principal
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, [principal.user_id, path, grant.project_id, project_name])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    registry_key, is_public, is_read_only, epoch, is_active, repository_id = row
+    is_revoked = principal.user_id is not None and not (is_active and epoch == principal.epoch)
+    if is_revoked or (grant.is_by_public and not is_public):
+        return None
+    return Standing(
+        claims=claims,
+        grant=grant,
+        project_id=grant.project_id,
+        registry_key=registry_key,
+        is_public=bool(is_public),
+        is_read_only=bool(is_read_only),
+        path=path,
+        repository_id=repository_id,
+    )
