@@ -1,0 +1,96 @@
+# Everything a developer or an operator of one machine does; `make` alone lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+UV_VERSION := 0.13.9
+PYTHON := .venv/bin/python
+# Programs of the virtual environment, also where others call them by name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
+
+.PHONY: help setup run test lint types format migrations translations packages-run packages-test
+.PHONY: translate check-static test-sqlite test-postgresql test-live
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: packages-test .venv/.synced-dev translate ## Install all that developing needs: packages, .venv, translations
+
+run: packages-run .venv/.synced-run translate ## Run Moorage here: http://127.0.0.1:8080, state in ./var, Ctrl-C stops it
+	@exec $(PYTHON) manage.py up
+
+test: setup ## Run every check and test, as continuous integration does
+	@status=0; \
+	for suite in check-static test-sqlite test-postgresql test-live; do \
+	  echo "== $$suite"; \
+	  $(MAKE) --no-print-directory $$suite || status=1; \
+	done; \
+	exit $$status
+
+lint: setup ## Check style, formatting and the layers
+	@ruff check .
+	@ruff format --check .
+	@lint-imports
+
+types: setup ## Check the types
+	@mypy .
+
+format: setup ## Format the code and sort the imports
+	@ruff check --fix-only --quiet .
+	@ruff format .
+
+migrations: setup ## Write the migrations that the models lack (NAME=… names them)
+	@$(PYTHON) manage.py makemigrations $(if $(NAME),--name $(NAME))
+
+translations: setup ## Collect the texts of code and templates into locale/*/LC_MESSAGES/*.po
+	@deploy/install gettext
+	@$(PYTHON) manage.py makemessages --all --no-obsolete --no-wrap --ignore .venv --ignore var
+	@$(PYTHON) tools/compile_translations.py
+
+# --- The parts of the above -------------------------------------------------------------------
+
+packages-run:
+	@deploy/install run
+
+packages-test:
+	@deploy/install test
+
+.venv/bin/python:
+	@deploy/install run
+	@echo "moorage: making .venv" >&2
+	@python3 -m venv .venv
+
+.venv/bin/uv: | .venv/bin/python
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# --inexact: what another target has installed stays.
+.venv/.synced-run: uv.lock | .venv/bin/uv
+	@$(UV_SYNC) --no-dev
+	@touch $@
+
+.venv/.synced-dev: uv.lock | .venv/bin/uv
+	@$(UV_SYNC) --all-groups
+	@touch $@ .venv/.synced-run
+
+translate:
+	@$(PYTHON) tools/compile_translations.py
+
+check-static:
+	@status=0; \
+	ruff check . || status=1; \
+	ruff format --check . || status=1; \
+	lint-imports || status=1; \
+	mypy . || status=1; \
+	$(PYTHON) manage.py makemigrations --check --dry-run || status=1; \
+	exit $$status
+
+test-sqlite:
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m "not live" -n 2
+
+test-postgresql:
+	@$(PYTHON) -m tests.postgres pytest -m "not live" -n 2
+
+test-live:
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m live
