@@ -103,7 +103,8 @@ def _grant(
         return Grant("registry", "catalog", ("*",)) if "*" in scope.actions else None
     project_name, _, path = scope.name.partition("/")
     project = projects.get(project_name)
-    if scope.type != "repository" or project is None or not path:
+    # The name's own check: its project may be here for the sake of another scope.
+    if scope.type != "repository" or project is None or not is_repository_name(scope.name):
         return None
     role = roles.get(project.pk)
     wanted = _DOCKER_ACTIONS.keys() if "*" in scope.actions else scope.actions

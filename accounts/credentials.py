@@ -1,6 +1,5 @@
 """From what a caller shows (header, password, session) to a principal."""
 
-import binascii
 import threading
 import time
 import unicodedata
@@ -84,7 +83,7 @@ def authenticate(authorization: str, *, actor: Actor) -> Principal:
         raise Unauthorized(_("Basic credentials are needed here."))
     try:
         text = b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise Unauthorized(_("The Authorization header is malformed.")) from error
     username, separator, password = text.partition(":")
     if not separator or not username or "\0" in text:
@@ -99,7 +98,8 @@ def check_password(username: str, password: str, *, actor: Actor) -> User:
     account, in the same time; ``TooManyRequests`` when throttled; ``Unavailable`` when too many
     checks wait.
     """
-    name = username.lower()[:255]
+    # PostgreSQL stores no NUL; no user's name has one.
+    name = username.lower().replace("\0", "\ufffd")[:255]
     secret = normalised(password[: PASSWORD_MAX_LENGTH + 1])
     user = User.objects.filter(username=name, is_active=True).first()
     key = _memo.key(user, secret) if user else b""

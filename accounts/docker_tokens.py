@@ -5,7 +5,6 @@ ours, ``moorage``: the principal's immutable id and epoch, and per repository th
 incarnation, so that a token never outlives the user, the right or the project it was made for.
 """
 
-import binascii
 import datetime
 import json
 import threading
@@ -157,7 +156,7 @@ def _verify(token: str) -> TokenClaims:
             options={"require": _REQUIRED},
         )
         return _claims(claims)
-    except (jwt.PyJWTError, ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unauthorized("the token is not valid") from error
 
 

@@ -48,7 +48,7 @@ def create(
 
 @transaction.atomic
 def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
-    project.owner = owner or User.objects.get(username=actor.principal.name)
+    project.owner = owner or User.objects.get(pk=actor.principal.user_id or 0)
     project.registry_key = _free_registry_key(project.name)
     try:
         project.clean_fields(exclude=["registry_key"])
