@@ -1,0 +1,131 @@
+"""Filters and tags of every template: how Moorage writes sizes, digests, people and icons."""
+
+from collections.abc import Mapping
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from accounts.roles import Role
+
+register = template.Library()
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+# Here, because roles.py is plain Python; the words are the same.
+_ROLE_LABELS = {
+    Role.PROJECT_ADMIN: gettext_lazy("Project admin"),
+    Role.MAINTAINER: gettext_lazy("Maintainer"),
+    Role.DEVELOPER: gettext_lazy("Developer"),
+    Role.GUEST: gettext_lazy("Guest"),
+    Role.LIMITED_GUEST: gettext_lazy("Limited guest"),
+}
+
+
+@register.simple_tag
+def icon(name: str, size: str = "", state: str = "") -> SafeString:
+    """Draw an icon of the sprite; decoration only, the words stand beside it."""
+    classes = " ".join(filter(None, ["mo-icon", size and f"mo-icon-{size}", state]))
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><use href="{}#tabler-{}"/></svg>',
+        classes,
+        static("vendor/icons.svg"),
+        name,
+    )
+
+
+def _scaled(size: int) -> tuple[str, str]:
+    value, unit = float(size), 0
+    # 999.5 and more would be written with four digits: the next unit has them as 0.976.
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1024
+        unit += 1
+    if unit == 0:
+        return str(size), _UNITS[0]
+    digits = 3 if value < 1 else 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}", _UNITS[unit]
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Write bytes with three digits and an IEC unit: ``61.8 MiB``."""
+    return _NO_BREAK_SPACE.join(_scaled(value)) if value is not None else ""
+
+
+@register.filter
+def size_number(value: int) -> str:
+    """The number of ``size`` alone."""
+    return _scaled(value)[0]
+
+
+@register.filter
+def size_unit(value: int) -> str:
+    """The unit of ``size`` alone."""
+    return _scaled(value)[1]
+
+
+@register.filter
+def short_digest(value: str) -> str:
+    """The first twelve hexadecimal digits."""
+    return value.partition(":")[2][:12]
+
+
+@register.filter
+def hues(value: str) -> list[tuple[int, int]]:
+    """Place and number of three of eight colours: equal digests are seen at a glance."""
+    hexadecimal = value.partition(":")[2]
+    try:
+        first = bytes.fromhex(hexadecimal[:6])
+    except ValueError:
+        return []
+    return [(5 * place, byte % 8 + 1) for place, byte in enumerate(first)]
+
+
+@register.filter
+def of(mapping: Mapping[object, object], key: object) -> object:
+    """What a mapping holds for this key, if anything."""
+    return mapping.get(key)
+
+
+@register.filter
+def initials(value: str) -> str:
+    """One or two letters for a person's round mark."""
+    words = [word for word in value.replace(".", " ").replace("-", " ").split() if word]
+    if len(words) > 1:
+        return (words[0][0] + words[-1][0]).upper()
+    return value[:2].upper()
+
+
+@register.filter
+def role_label(value: int | None) -> str:
+    """A project role's name in the page's language."""
+    return str(_ROLE_LABELS[Role(value)]) if value else ""
+
+
+@register.filter
+def folder(path: str) -> str:
+    """Everything up to a path's last slash, with it."""
+    return path[: path.rfind("/") + 1]
+
+
+@register.filter
+def leaf(path: str) -> str:
+    """What follows a path's last slash."""
+    return path[path.rfind("/") + 1 :]
+
+
+@register.filter
+def percent_of(part: int, whole: int) -> int:
+    """How many per cent one is of the other, at most 100."""
+    return min(100, round(100 * part / whole)) if whole > 0 else 0
+
+
+@register.filter
+def format_of(media_type: str) -> str:
+    """How a layer is packed, in words."""
+    for ending, words in (("gzip", "tar + gzip"), ("zstd", "tar + zstd"), (".tar", "tar")):
+        if media_type.endswith(ending):
+            return words
+    return media_type

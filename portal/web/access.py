@@ -1,0 +1,110 @@
+"""The door of every page: who asks, what they may know of, and what they get when they may not."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.credentials import principal_of_user
+from accounts.errors import Denied, NotFound
+from accounts.models import Project
+from accounts.principals import ANONYMOUS, Actor, Principal
+
+# Set at sign-in; a session whose number is not the user's any more has ended.
+EPOCH_KEY = "auth_epoch"
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, and what was asked for is not for everybody."""
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """Return who is calling; a disabled or revoked user's session ends here, at once."""
+    principal = principal_of_user(request.user)
+    if principal.is_anonymous:
+        return ANONYMOUS
+    if request.session.get(EPOCH_KEY) != principal.epoch:
+        logout(request)
+        return ANONYMOUS
+    return principal
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Return who acts, from where, within which request."""
+    return Actor.of(principal_of(request), request.META)
+
+
+def visible_project(request: HttpRequest, name: str) -> Project:
+    """Return the project of that name, if this caller may know of it.
+
+    Anonymous callers are asked to sign in, others get 404; either way a project that is there
+    and one that is not give the same answer.
+    """
+    principal = principal_of(request)
+    projects = Project.objects.visible_to(principal).select_related("usage")
+    project = projects.filter(name=name).first()
+    if project is not None:
+        return project
+    if principal.is_anonymous:
+        raise SignInNeeded
+    raise Http404
+
+
+def is_fragment(request: HttpRequest, target: str) -> bool:
+    """Tell whether htmx asks for the part of the page with this id."""
+    headers = request.headers
+    return headers.get("HX-Request") == "true" and headers.get("HX-Target") == target
+
+
+def public_page(view: View[P]) -> View[P]:
+    """Make a page of a view that decides by itself what an anonymous caller may see."""
+
+    @wraps(view)
+    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+        except SignInNeeded:
+            response = _sign_in(request)
+        except NotFound as error:
+            raise Http404 from error
+        except Denied as error:
+            raise PermissionDenied from error
+        # What a page shows depends on who asks and ends with their session.
+        add_never_cache_headers(response)
+        patch_vary_headers(response, ["Cookie", "HX-Request", "HX-Target"])
+        return response
+
+    return door
+
+
+def page(view: View[P]) -> View[P]:
+    """Make a page of a view, for people who are signed in."""
+
+    @wraps(view)
+    def signed_in(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if principal_of(request).is_anonymous:
+            raise SignInNeeded
+        return view(request, *args, **kwargs)
+
+    return public_page(signed_in)
+
+
+def _sign_in(request: HttpRequest) -> HttpResponse:
+    is_read = request.method in {"GET", "HEAD"}
+    here = request.get_full_path() if is_read else resolve_url(settings.LOGIN_REDIRECT_URL)
+    response = redirect_to_login(here)
+    if request.headers.get("HX-Request") == "true":
+        # A fragment's place must not be filled with the sign-in page.
+        return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
+    return response

@@ -1,0 +1,149 @@
+"""The page of one image: by its digest, or by a tag that points to it."""
+
+import json
+from typing import TypeVar
+
+from django.db.models import Count, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from portal.web.access import public_page, visible_project
+from portal.web.commands import Tool, pull_by_digest, pull_by_tag
+from portal.web.image_config import believable, run_config, steps
+from portal.web.repositories import index_content, repository_of
+from portal.web.shell import external_host
+from registry_sync.models import Artifact, ArtifactBlob, ArtifactReference, Repository, Tag
+
+M = TypeVar("M", bound=Model)
+_DOCKER = Tool("docker")
+
+
+def _first_or_404(rows: "QuerySet[M]") -> M:
+    row = rows.first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _artifacts(repository: Repository) -> QuerySet[Artifact]:
+    """Return what the repository holds, the trash apart, with the manifests' bytes."""
+    return Artifact.objects.live().filter(repository=repository).select_related("body")
+
+
+@require_safe
+@public_page
+def by_tag(request: HttpRequest, project: str, path: str, tag: str) -> HttpResponse:
+    """The image a tag points to now."""
+    repository = repository_of(visible_project(request, project), path)
+    found = _first_or_404(Tag.objects.filter(repository=repository, name=tag))
+    artifact = _first_or_404(_artifacts(repository).filter(tags=found))
+    return _detail(request, repository, artifact, found)
+
+
+@require_safe
+@public_page
+def by_digest(request: HttpRequest, project: str, path: str, digest: str) -> HttpResponse:
+    """An image, whatever tags point to it."""
+    repository = repository_of(visible_project(request, project), path)
+    artifact = _first_or_404(_artifacts(repository).filter(body_id=digest))
+    return _detail(request, repository, artifact, None)
+
+
+def _detail(
+    request: HttpRequest, repository: Repository, artifact: Artifact, tag: Tag | None
+) -> HttpResponse:
+    artifact.repository = repository
+    tags = list(artifact.tags.all())
+    context: dict[str, object] = {
+        "section": "projects",
+        "project": repository.project,
+        "repository": repository,
+        "artifact": artifact,
+        "tag": tag,
+        "tags": tags,
+        "manifest": _pretty(bytes(artifact.body.content)),
+        "built_at": believable(artifact.built_at),
+        "pull_size": artifact.size,
+        "by_digest": pull_by_digest(
+            _DOCKER, name=repository.name, digest=artifact.digest, kind=artifact.kind
+        ),
+    }
+    named = tag or (tags[0] if tags else None)
+    if named is not None:
+        context["by_tag"] = pull_by_tag(
+            _DOCKER,
+            name=repository.name,
+            tag=named.name,
+            kind=artifact.kind,
+            artifact_type=artifact.artifact_type,
+        )
+    if artifact.kind == Artifact.Kind.INDEX:
+        context |= _index(artifact)
+    else:
+        context |= _image(repository, artifact, named)
+    return render(request, "artifacts/detail.html", context)
+
+
+def _index(artifact: Artifact) -> dict[str, object]:
+    """What the page of a multi-platform image adds: its platforms."""
+    references = artifact.references.select_related("child").defer(
+        "child__config", "child__annotations"
+    )
+    content = index_content(references)
+    size = content.pull_size
+    layer_counts = dict(
+        ArtifactBlob.objects.filter(
+            artifact_id__in=[platform.artifact_id for platform in content.platforms],
+            position__gt=0,
+        )
+        .order_by()
+        .values_list("artifact_id")
+        .annotate(n=Count("pk"))
+    )
+    return {
+        "content": content,
+        "layer_counts": layer_counts,
+        "pull_size": artifact.size if size is None else size,
+    }
+
+
+def _image(repository: Repository, artifact: Artifact, named: Tag | None) -> dict[str, object]:
+    """What the page of an image adds: how it runs, what it is made of, what it belongs to."""
+    blobs = list(artifact.blobs.all())
+    layers = [blob for blob in blobs if blob.position > 0]
+    sharing = dict(
+        ArtifactBlob.objects.filter(
+            artifact__repository=repository,
+            artifact__trash_entry=None,
+            position__gt=0,
+            blob_id__in={layer.blob_id for layer in layers},
+        )
+        .exclude(artifact=artifact)
+        .order_by()
+        .values_list("blob_id")
+        .annotate(n=Count("artifact_id", distinct=True))
+    )
+    reference = f"{external_host()}/{repository.name}"
+    reference += f":{named.name}" if named else f"@{artifact.digest}"
+    run = run_config(artifact.config)
+    parents = ArtifactReference.objects.filter(child=artifact, parent__trash_entry=None)
+    return {
+        "layers": layers,
+        "steps": steps(artifact.config, layers)[::-1],
+        "sharing": sharing,
+        "run": run,
+        "run_command": run.docker_run(reference),
+        "parents": parents.select_related("parent")
+        .defer("parent__config", "parent__annotations")
+        .prefetch_related("parent__tags"),
+    }
+
+
+def _pretty(content: bytes) -> str:
+    """The manifest, indented; as it is, where it cannot be read."""
+    text = content.decode(errors="replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

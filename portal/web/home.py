@@ -1,0 +1,111 @@
+"""The home page: how to push a first image, then what was pushed lately."""
+
+import shutil
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.models import Project, ProjectMember
+from accounts.principals import Principal
+from accounts.roles import ROLE_ACTIONS, Role
+from portal.web.access import SignInNeeded, is_fragment, principal_of, public_page
+from portal.web.commands import TOOLS, first_push, tool_of
+from portal.web.repositories import one_per_artifact, tag_rows, tags_for_people, with_artifacts
+from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
+
+_RECENT = 8
+_PUSHING_ROLES = [role.value for role in Role if "repository:push" in ROLE_ACTIONS[role]]
+# Tags read to find the recent pushes: several tags of one push are one line.
+_RECENT_TAGS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The storage directory's file system."""
+
+    total: int
+    free: int
+
+
+@require_safe
+@public_page
+def index(request: HttpRequest) -> HttpResponse:
+    """What was pushed lately; in a new installation, how to push."""
+    principal = principal_of(request)
+    if principal.is_anonymous:
+        raise SignInNeeded
+    projects = Project.objects.visible_to(principal)
+    tags = tags_for_people(Tag.objects.filter(repository__project__in=projects))
+    recent = with_artifacts(tags).select_related("artifact", "repository__project")
+    rows = tag_rows(recent.order_by("-pushed_at", "-id")[:_RECENT_TAGS], tool_of(request))
+    if not rows:
+        return _first_run(request, principal, projects)
+    usages = ProjectUsage.objects.filter(project__in=projects)
+    context = {
+        "section": "home",
+        "project_count": projects.count(),
+        "repository_count": Repository.objects.pushed().filter(project__in=projects).count(),
+        "tag_count": tags.count(),
+        "used_bytes": usages.aggregate(total=Sum("used_bytes", default=0))["total"],
+        "pushes": one_per_artifact(rows)[:_RECENT],
+    }
+    if is_fragment(request, "waiting"):
+        # The first push is in: the daily home takes the page, not only the waiting line.
+        response = render(request, "home/index.html#content", context)
+        response.headers["HX-Retarget"] = "#content"
+        response.headers["HX-Reswap"] = "outerHTML"
+        return response
+    return render(request, "home/index.html", context)
+
+
+def _first_run(
+    request: HttpRequest, principal: Principal, projects: QuerySet[Project]
+) -> HttpResponse:
+    """How to push the first image, and what is set up already."""
+    received = RepositoryBlob.objects.filter(
+        repository__project__in=projects, kind=RepositoryBlob.Kind.LAYER
+    ).count()
+    if is_fragment(request, "waiting"):
+        if not received:
+            return HttpResponse(status=204)
+        return render(request, "home/first_run.html#waiting_line", {"received": received})
+    project = _where_to_push(principal, projects)
+    tool = tool_of(request)
+    context = {
+        "section": "home",
+        "project": project,
+        "received": received,
+        "tools": TOOLS,
+        "tool": tool,
+        "is_https": settings.MOORAGE_IS_HTTPS,
+        "disk": _disk() if principal.is_administrator else None,
+        "done": 1 + (project is not None) + bool(principal.is_administrator),
+        "steps": 3 + bool(principal.is_administrator),
+    }
+    if project is not None:
+        context["commands"] = first_push(tool, username=principal.name, project=project.name)
+    return render(request, "home/first_run.html", context)
+
+
+def _where_to_push(principal: Principal, projects: QuerySet[Project]) -> Project | None:
+    """Return the first project into which this person may push."""
+    if principal.is_administrator:
+        return projects.order_by("pk").first()
+    memberships = ProjectMember.objects.filter(
+        user_id=principal.user_id or 0, role__in=_PUSHING_ROLES, project__in=projects
+    )
+    member = memberships.select_related("project").order_by("project__name").first()
+    return member.project if member else None
+
+
+def _disk() -> Disk | None:
+    """Return the size of the storage, where it is a directory this process can see."""
+    root = settings.MOORAGE_STORAGE_ROOT
+    if not root.is_dir():
+        return None
+    usage = shutil.disk_usage(root)
+    return Disk(total=usage.total, free=usage.free)

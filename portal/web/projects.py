@@ -1,0 +1,150 @@
+"""Pages about projects."""
+
+from collections.abc import Iterable
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import projects
+from accounts.access import can, role_in
+from accounts.errors import BadRequest, Conflict
+from accounts.models import Project, ProjectMember
+from accounts.principals import Principal
+from portal.web.access import (
+    actor_of,
+    is_fragment,
+    page,
+    principal_of,
+    public_page,
+    visible_project,
+)
+from portal.web.commands import TOOLS, first_push, tool_of
+from portal.web.forms import ProjectForm
+from portal.web.paging import page_of
+from portal.web.repositories import tags_for_people, with_artifacts
+from registry_sync.models import Repository, RepositoryBlob, Tag
+
+
+def _with_facts(rows: QuerySet[Project], principal: Principal) -> QuerySet[Project]:
+    """Add what the list shows: the caller's role, repositories, last push, bytes."""
+    pushed = Repository.objects.pushed().filter(project=OuterRef("pk")).order_by()
+    counts = pushed.values("project").annotate(n=Count("pk")).values("n")
+    memberships = ProjectMember.objects.filter(
+        project=OuterRef("pk"), user_id=principal.user_id or 0
+    ).order_by()
+    return rows.annotate(
+        repository_count=Coalesce(Subquery(counts), 0),
+        last_push=Subquery(pushed.order_by("-pushed_at").values("pushed_at")[:1]),
+        my_role=Subquery(memberships.values("role")[:1]),
+        used_bytes=Coalesce(F("usage__used_bytes"), 0),
+    )
+
+
+@require_safe
+@public_page
+def index(request: HttpRequest) -> HttpResponse:
+    """Every project the caller may know of."""
+    principal = principal_of(request)
+    rows = Project.objects.visible_to(principal)
+    query = request.GET.get("q", "").strip()
+    if query:
+        rows = rows.filter(name__icontains=query)
+    context = {
+        "section": "projects",
+        "query": query,
+        "page": page_of(request, _with_facts(rows, principal).order_by("name")),
+    }
+    fragment = "#rows" if is_fragment(request, "rows") else ""
+    return render(request, f"projects/list.html{fragment}", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def create(request: HttpRequest) -> HttpResponse:
+    """Make a project."""
+    form = ProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = projects.create(
+                name=form.cleaned_data["name"],
+                is_public=form.cleaned_data["is_public"],
+                actor=actor_of(request),
+            )
+        except (BadRequest, Conflict) as error:
+            form.add_error(error.field if error.field in form.fields else None, str(error))
+        else:
+            return redirect("projects:detail", project.name)
+    context = {"section": "projects", "form": form}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "projects/create.html", context, status=status)
+
+
+@require_safe
+@public_page
+def detail(request: HttpRequest, project: str) -> HttpResponse:
+    """A project's repositories, or how to push the first one."""
+    found = visible_project(request, project)
+    principal = principal_of(request)
+    all_rows = Repository.objects.pushed().filter(project=found)
+    query = request.GET.get("q", "").strip()
+    rows = all_rows.filter(path__icontains=query) if query else all_rows
+    listed = page_of(request, rows.with_tag_counts().order_by("-pushed_at", "-id"))
+    is_empty = listed.paginator.count == 0 and not query
+    received = _received_layers(found) if is_empty else 0
+    if is_empty and is_fragment(request, "waiting"):
+        # Nothing changes on the page while nothing has arrived.
+        if not received:
+            return HttpResponse(status=204)
+        return render(request, "projects/detail.html#waiting_line", {"received": received})
+    role = role_in(principal, found)
+    context = {
+        "section": "projects",
+        "project": found,
+        "role": role,
+        "may_push": bool(can(principal, "repository:push", found)),
+        "query": query,
+        "page": listed,
+        "latest_tags": _latest_tags(listed),
+        "is_empty": is_empty,
+        "received": received,
+        "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
+    }
+    if not principal.is_anonymous:
+        tool = tool_of(request)
+        context |= {
+            "tools": TOOLS,
+            "tool": tool,
+            "commands": first_push(tool, username=principal.name, project=found.name),
+        }
+    if is_fragment(request, "rows"):
+        return render(request, "projects/detail.html#rows", context)
+    if is_fragment(request, "waiting"):
+        # The first push is in: the list takes the whole place, not only that of the waiting line.
+        response = render(request, "projects/detail.html#repositories", context)
+        response.headers["HX-Retarget"] = "#repositories"
+        response.headers["HX-Reswap"] = "outerHTML"
+        return response
+    return render(request, "projects/detail.html", context)
+
+
+def _received_layers(project: Project) -> int:
+    """How much of a first push has arrived so far."""
+    return RepositoryBlob.objects.filter(
+        repository__project=project, kind=RepositoryBlob.Kind.LAYER
+    ).count()
+
+
+def _latest_tags(repositories: Iterable[Repository]) -> dict[int, Tag]:
+    """Return each repository's tag that was pushed last, with its artifact."""
+    newest = with_artifacts(tags_for_people(Tag.objects.filter(repository=OuterRef("pk"))))
+    pairs = (
+        Repository.objects.filter(pk__in=[repository.pk for repository in repositories])
+        .annotate(latest=Subquery(newest.order_by("-pushed_at", "-id").values("pk")[:1]))
+        .values_list("pk", "latest")
+    )
+    by_repository = dict(pairs.order_by())
+    tags = with_artifacts(Tag.objects.all()).in_bulk([pk for pk in by_repository.values() if pk])
+    return {pk: tags[tag] for pk, tag in by_repository.items() if tag in tags}

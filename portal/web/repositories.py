@@ -1,0 +1,218 @@
+"""Pages about repositories: tags first."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.models import Project
+from portal.web.access import is_fragment, public_page, visible_project
+from portal.web.commands import TOOLS, Tool, pull_by_digest, pull_by_tag, tool_of
+from portal.web.paging import page_of
+from registry_sync.models import Artifact, ArtifactReference, Repository, Tag
+
+# cosign and older clients tie signatures to a digest by the tag's name; not for people's eyes.
+_FALLBACK_TAG = Q(name__startswith="sha256-") & Q(name__regex=r"^sha256-[0-9a-f]{64}(\..*)?$")
+_DIGEST_QUERY = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+_ATTESTATION = "vnd.docker.reference.type"
+# The platform whose size stands for a multi-platform image: the one most people pull.
+_USUAL_PLATFORM = ("linux", "amd64")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One platform of a multi-platform image."""
+
+    name: str
+    digest: str
+    size: int
+    artifact_id: int
+
+    @property
+    def architecture(self) -> str:
+        """The name without its operating system, unless that is unusual."""
+        return self.name.removeprefix("linux/")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexContent:
+    """What an index holds, attestations apart."""
+
+    platforms: list[Platform] = field(default_factory=list)
+    attestations: int = 0
+
+    @property
+    def pull_size(self) -> int | None:
+        """Bytes a client of the usual platform downloads."""
+        usual = "/".join(_USUAL_PLATFORM)
+        chosen = [p for p in self.platforms if p.name == usual] or self.platforms
+        return chosen[0].size if chosen else None
+
+
+def index_content(references: Iterable[ArtifactReference]) -> IndexContent:
+    """Sort an index's entries into platforms and attestations."""
+    content, attestations = IndexContent(), 0
+    for reference in references:
+        is_attestation = reference.annotations.get(_ATTESTATION) or reference.os == "unknown"
+        if is_attestation:
+            attestations += 1
+            continue
+        child = reference.child
+        name = reference.platform or child.platform or child.kind
+        content.platforms.append(Platform(name, child.digest, child.size, child.pk))
+    return IndexContent(content.platforms, attestations)
+
+
+@dataclass(frozen=True, slots=True)
+class TagRow:
+    """A tag as its row shows it."""
+
+    tag: Tag
+    artifact: Artifact
+    aliases: list[str]
+    content: IndexContent
+    pull: str
+    is_expanded: bool = False
+
+    @property
+    def short_digest(self) -> str:
+        """What stands for the artifact in the address of this page."""
+        return self.artifact.digest.partition(":")[2][:12]
+
+    @property
+    def pull_size(self) -> int:
+        """Bytes a client downloads."""
+        size = self.content.pull_size
+        return self.artifact.size if size is None else size
+
+    @property
+    def chips(self) -> list[str]:
+        """Short platform names."""
+        if self.content.platforms:
+            return [platform.architecture for platform in self.content.platforms]
+        return [self.artifact.platform.removeprefix("linux/")] if self.artifact.platform else []
+
+
+def tags_for_people(tags: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Leave out the tags that tools use among themselves, and those not made yet."""
+    return tags.filter(artifact__isnull=False).exclude(_FALLBACK_TAG)
+
+
+def with_artifacts(tags: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Read the artifacts along, without their large columns."""
+    return tags.select_related("artifact").defer("artifact__config", "artifact__annotations")
+
+
+def repository_of(project: Project, path: str) -> Repository:
+    """Return a repository of a project the caller may know of, or answer 404."""
+    found = Repository.objects.pushed().filter(project=project, path=path).first()
+    if found is None:
+        raise Http404
+    found.project = project
+    return found
+
+
+def tag_rows(tags: Iterable[Tag], tool: Tool) -> list[TagRow]:
+    """Add aliases and platforms to tags, with one query each."""
+    pairs = [(tag, tag.artifact) for tag in tags if tag.artifact is not None]
+    ids = {artifact.pk for _, artifact in pairs}
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, artifact_id in (
+        tags_for_people(Tag.objects.filter(artifact_id__in=ids))
+        .order_by("-sort_key", "-id")
+        .values_list("name", "artifact_id")
+    ):
+        if artifact_id is not None:
+            names[artifact_id].append(name)
+    entries: dict[int, list[ArtifactReference]] = defaultdict(list)
+    for reference in (
+        ArtifactReference.objects.filter(parent_id__in=ids)
+        .select_related("child")
+        .defer("child__config", "child__annotations")
+        .order_by("parent_id", "position")
+    ):
+        entries[reference.parent_id].append(reference)
+    return [
+        TagRow(
+            tag=tag,
+            artifact=artifact,
+            aliases=[name for name in names[artifact.pk] if name != tag.name],
+            content=index_content(entries[artifact.pk]),
+            pull=pull_by_tag(
+                tool,
+                name=tag.repository.name,
+                tag=tag.name,
+                kind=artifact.kind,
+                artifact_type=artifact.artifact_type,
+            ),
+        )
+        for tag, artifact in pairs
+    ]
+
+
+def one_per_artifact(rows: list[TagRow], *, expanded: str = "") -> list[TagRow]:
+    """Keep one row of each artifact; it names the others as aliases.
+
+    The row is that of the first tag which says a version: ``latest`` stands behind it.
+    """
+    groups: dict[int, list[TagRow]] = {}
+    for row in rows:
+        groups.setdefault(row.artifact.pk, []).append(row)
+    kept = []
+    for group in groups.values():
+        head = next((row for row in group if row.tag.name != "latest"), group[0])
+        kept.append(replace(head, is_expanded=head.short_digest == expanded))
+    return kept
+
+
+def _filtered(tags: QuerySet[Tag], query: str) -> QuerySet[Tag]:
+    """Keep the tags that match: part of a name, a pattern with ``*``, or a digest's beginning."""
+    if "*" in query:
+        first, *middle, last = query.split("*")
+        tags = tags.filter(name__startswith=first, name__endswith=last)
+        for part in filter(None, middle[:5]):
+            tags = tags.filter(name__contains=part)
+        return tags
+    matches = Q(name__icontains=query)
+    digest = _DIGEST_QUERY.fullmatch(query)
+    if digest:
+        matches |= Q(artifact__body_id__startswith=f"sha256:{digest[1]}")
+    return tags.filter(matches)
+
+
+@require_safe
+@public_page
+def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
+    """A repository's tags."""
+    repository = repository_of(visible_project(request, project), path)
+    tool = tool_of(request)
+    query = request.GET.get("q", "").strip()[:256]
+    all_tags = tags_for_people(Tag.objects.filter(repository=repository))
+    listed = page_of(request, with_artifacts(_filtered(all_tags, query) if query else all_tags))
+    for tag in listed:
+        tag.repository = repository
+    rows = one_per_artifact(tag_rows(listed, tool), expanded=request.GET.get("expand", ""))
+    context = {
+        "section": "projects",
+        "project": repository.project,
+        "repository": repository,
+        "query": query,
+        "page": listed,
+        "rows": rows,
+        "tag_count": listed.paginator.count if not query else all_tags.count(),
+        "tools": TOOLS,
+        "tool": tool,
+    }
+    if rows:
+        newest = rows[0]
+        context["use"] = newest
+        context["by_digest"] = pull_by_digest(
+            tool, name=repository.name, digest=newest.artifact.digest, kind=newest.artifact.kind
+        )
+    fragment = "#rows" if is_fragment(request, "rows") else ""
+    return render(request, f"repositories/detail.html{fragment}", context)

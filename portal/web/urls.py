@@ -1,0 +1,48 @@
+"""The pages' addresses.
+
+A component of a repository's name begins and ends with a letter or digit, so a lone dash can never
+be one: what follows ``/-/`` is never part of the name.
+"""
+
+from django.urls import include, path, re_path
+
+from portal.web import account, artifacts, home, projects, repositories
+
+_PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"p/{_PROJECT}/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
+_DIGEST = r"(?P<digest>sha256:[0-9a-f]{64})"
+_TAG = r"(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})"
+
+account_patterns = (
+    [
+        path("sign-in", account.sign_in, name="sign_in"),
+        path("sign-out", account.sign_out, name="sign_out"),
+        path("language", account.language, name="language"),
+        path("theme", account.theme, name="theme"),
+    ],
+    "account",
+)
+project_patterns = (
+    [
+        path("p/", projects.index, name="list"),
+        path("p/-/new", projects.create, name="create"),
+        re_path(rf"^p/{_PROJECT}$", projects.detail, name="detail"),
+    ],
+    "projects",
+)
+repository_patterns = (
+    [
+        re_path(rf"^{_REPOSITORY}/-/images/{_DIGEST}$", artifacts.by_digest, name="image"),
+        re_path(rf"^{_REPOSITORY}/-/tags/{_TAG}$", artifacts.by_tag, name="tag"),
+        re_path(rf"^{_REPOSITORY}$", repositories.detail, name="detail"),
+    ],
+    "repositories",
+)
+
+urlpatterns = [
+    path("", home.index, name="home"),
+    path("account/", include(account_patterns)),
+    path("", include(project_patterns)),
+    path("", include(repository_patterns)),
+]
