@@ -15,7 +15,7 @@ from accounts import audit, outbox
 from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync import admission, blobs, quota
+from registry_sync import admission, blobs, usage
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
 from registry_sync.models import (
@@ -24,8 +24,6 @@ from registry_sync.models import (
     ArtifactReference,
     Blob,
     ManifestBody,
-    ProjectBlob,
-    ProjectUsage,
     Repository,
     RepositoryBlob,
     Tag,
@@ -62,10 +60,7 @@ def commit_manifest(repository: Repository, push: Push, *, actor: Actor) -> Arti
     ``Unavailable`` when a pin or a child no longer holds: the client tries again.
     """
     now = timezone.now()
-    ProjectUsage.objects.bulk_create(
-        [ProjectUsage(project_id=repository.project_id)], ignore_conflicts=True
-    )
-    usage = ProjectUsage.objects.select_for_update(no_key=True).get(pk=repository.project_id)
+    used = usage.lock(repository.project_id)
     Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
     project = Project.objects.alive().filter(pk=repository.project_id).first()
     if project is None:
@@ -74,7 +69,8 @@ def commit_manifest(repository: Repository, push: Push, *, actor: Actor) -> Arti
     tag = _lock_tag(repository, push.tag, actor, now) if push.tag else None
     children = _lock_artifacts(repository, push)
     blobs.hold_pins(push.pins, now)
-    _count(project, usage, push)
+    sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
+    usage.add(used, project, sizes)
     artifact = _save_artifact(repository, push, children, actor, now)
     if tag is not None:
         _move_tag(tag, artifact, actor, now)
@@ -111,7 +107,8 @@ def _lock_artifacts(repository: Repository, push: Push) -> dict[str, Artifact]:
         return {}
     rows = {
         artifact.digest: artifact
-        for artifact in Artifact.objects.select_for_update(of=("self",), no_key=True)
+        for artifact in Artifact.objects.live()
+        .select_for_update(of=("self",), no_key=True)
         .filter(repository=repository, body_id__in=digests)
         .defer("config")
         .order_by("pk")
@@ -119,25 +116,6 @@ def _lock_artifacts(repository: Repository, push: Push) -> dict[str, Artifact]:
     if push.child_digests - rows.keys():
         raise Unavailable("a manifest of the index was removed meanwhile; try again")
     return {digest: rows[digest] for digest in push.child_digests}
-
-
-def _count(project: Project, usage: ProjectUsage, push: Push) -> None:
-    """Add what is new in the project to its usage; the usage row's lock makes this exact."""
-    sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
-    known = set(
-        ProjectBlob.objects.filter(project=project, digest__in=sizes).values_list(
-            "digest", flat=True
-        )
-    )
-    new = sorted(sizes.keys() - known)
-    added = sum(sizes[digest] for digest in new)
-    quota.require_room(used=usage.used_bytes, added=added, limit=project.storage_limit)
-    ProjectBlob.objects.bulk_create(
-        [ProjectBlob(project=project, digest=digest, size=sizes[digest]) for digest in new]
-    )
-    if added:
-        usage.used_bytes += added
-        usage.save(update_fields=["used_bytes"])
 
 
 def _save_artifact(
@@ -165,7 +143,10 @@ def _save_artifact(
     )
     artifact = Artifact.objects.filter(repository=repository, body_id=manifest.digest).first()
     if artifact is not None:
-        # The same manifest again: its edges are what they were.
+        # The same manifest again, perhaps out of the trash: its edges are what they were.
+        if artifact.trash_entry_id is not None:
+            artifact.trash_entry = None
+            artifact.save(update_fields=["trash_entry"])
         return artifact
     Blob.objects.filter(digest=manifest.digest, size=None).update(size=len(manifest.content))
     artifact = _new_artifact(repository, push, children, actor, now)

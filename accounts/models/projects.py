@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models.fields import ByteOrderedCharField
 from accounts.principals import Principal
 from accounts.roles import Role
 
@@ -53,7 +54,7 @@ class Project(models.Model):
     reached through the new one).
     """
 
-    name = models.CharField(
+    name = ByteOrderedCharField(
         _("Name"),
         max_length=255,
         validators=[
@@ -66,7 +67,7 @@ class Project(models.Model):
             )
         ],
     )
-    registry_key = models.CharField(max_length=300, unique=True, editable=False)
+    registry_key = ByteOrderedCharField(max_length=300, unique=True, editable=False)
     is_public = models.BooleanField(_("Public"), default=False)
     is_read_only = models.BooleanField(_("Read-only"), default=False)
     storage_limit = models.BigIntegerField(
@@ -74,6 +75,11 @@ class Project(models.Model):
     )
     owner = models.ForeignKey(
         "accounts.User", on_delete=models.PROTECT, related_name="owned_projects"
+    )
+    trash_days = models.PositiveSmallIntegerField(
+        _("Days in the trash"),
+        default=7,
+        help_text=_("How long what is deleted can be restored; 0 for not at all."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

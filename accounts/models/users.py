@@ -7,6 +7,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models.fields import ByteOrderedCharField
+
 # Lower case only, so that two names never look alike by case; no character that has a meaning in
 # a token scope, a URL or a robot's name.
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$"
@@ -23,7 +25,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person; ``auth_epoch`` is in every token, so raising it revokes them all."""
 
-    username = models.CharField(
+    username = ByteOrderedCharField(
         _("Username"),
         max_length=255,
         unique=True,

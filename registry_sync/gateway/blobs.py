@@ -27,7 +27,12 @@ def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
         raise blob_unknown(digest)
     if request.method == "HEAD":
         return _describe(standing, repository_id, digest)
-    return _send(standing, repository_id, digest)
+    if not _is_readable(repository_id, digest):
+        raise blob_unknown(digest)
+    headers = _headers(standing, digest)
+    if headers["ETag"] in request.META.get("HTTP_IF_NONE_MATCH", ""):
+        return respond(status=304, content_type="application/octet-stream", headers=headers)
+    return _send(standing, digest, headers)
 
 
 def _describe(standing: Standing, repository_id: int, digest: str) -> HttpResponse:
@@ -74,11 +79,8 @@ def find_upstream(standing: Standing, digest: str) -> int | None:
     return size
 
 
-def _send(standing: Standing, repository_id: int, digest: str) -> HttpResponse:
-    """Let nginx send the bytes: of a blob that an artifact here uses, or of a fresh upload."""
-    if not _is_readable(repository_id, digest):
-        raise blob_unknown(digest)
-    headers = _headers(standing, digest)
+def _send(standing: Standing, digest: str, headers: dict[str, str]) -> HttpResponse:
+    """Let nginx send the bytes, from the storage or through the registry."""
     if settings.MOORAGE_BLOB_DELIVERY == "file":
         hexadecimal = digest.removeprefix("sha256:")
         headers["X-Accel-Redirect"] = f"/_storage/{hexadecimal[:2]}/{hexadecimal}"
@@ -90,9 +92,12 @@ def _send(standing: Standing, repository_id: int, digest: str) -> HttpResponse:
 
 
 def _is_readable(repository_id: int, digest: str) -> bool:
+    """True for a blob that a live artifact here uses, and for a fresh upload."""
     fresh = timezone.now() - datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE)
     is_used = ArtifactBlob.objects.filter(
-        blob_id=OuterRef("digest"), artifact__repository_id=repository_id
+        blob_id=OuterRef("digest"),
+        artifact__repository_id=repository_id,
+        artifact__trash_entry=None,
     )
     is_live = Blob.objects.filter(digest=OuterRef("digest"), state=Blob.State.LIVE)
     return (

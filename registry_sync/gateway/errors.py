@@ -83,6 +83,7 @@ def respond(
 ) -> HttpResponse:
     """An answer with the header that tells clients this is a registry of version 2."""
     response = HttpResponse(content, status=status, content_type=content_type)
+    response.headers["Content-Length"] = str(len(response.content))
     response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
     for name, value in (headers or {}).items():
         response.headers[name] = value

@@ -6,7 +6,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from registry_sync import manifests
+from accounts.errors import Conflict, NotFound
+from registry_sync import manifests, trash
 from registry_sync.gateway.errors import (
     ProtocolError,
     digest_invalid,
@@ -21,11 +22,13 @@ from registry_sync.manifests import MAX_MANIFEST_BYTES, ManifestError, is_digest
 from registry_sync.tag_names import is_tag
 
 
-@protocol_view("GET", "HEAD", "PUT")
+@protocol_view("GET", "HEAD", "PUT", "DELETE")
 def manifest(request: HttpRequest, name: str, reference: str) -> HttpResponse:
-    """Pull or push one manifest by tag or digest."""
+    """Pull, push or delete one manifest by tag or digest."""
     if request.method == "PUT":
         return _push(request, name, reference)
+    if request.method == "DELETE":
+        return _delete(request, require_standing(request, name, "delete"), reference)
     return _pull(request, require_standing(request, name, "pull"), reference)
 
 
@@ -39,7 +42,7 @@ class _Stored:
 _BY_TAG = """
 SELECT b.digest, b.media_type, b.content
 FROM registry_sync_tag t
-JOIN registry_sync_artifact a ON a.id = t.artifact_id
+JOIN registry_sync_artifact a ON a.id = t.artifact_id AND a.trash_entry_id IS NULL
 JOIN registry_sync_manifestbody b ON b.digest = a.digest
 WHERE t.repository_id = %s AND t.name = %s
 """
@@ -47,7 +50,7 @@ _BY_DIGEST = """
 SELECT b.digest, b.media_type, b.content
 FROM registry_sync_artifact a
 JOIN registry_sync_manifestbody b ON b.digest = a.digest
-WHERE a.repository_id = %s AND a.digest = %s
+WHERE a.repository_id = %s AND a.digest = %s AND a.trash_entry_id IS NULL
 """
 
 
@@ -101,6 +104,23 @@ def _push(request: HttpRequest, name: str, reference: str) -> HttpResponse:
     if pushed.subject_digest:
         headers["OCI-Subject"] = pushed.subject_digest
     return respond(status=201, headers=headers)
+
+
+def _delete(request: HttpRequest, standing: Standing, reference: str) -> HttpResponse:
+    """By tag: that tag alone. By digest: the artifact, its tags and its accessories."""
+    if ":" in reference and not is_digest(reference):
+        raise digest_invalid()
+    repository, actor = standing.repository(), standing.actor(request)
+    try:
+        if ":" in reference:
+            trash.delete_artifact(repository, reference, actor=actor)
+        else:
+            trash.delete_tag(repository, reference, actor=actor)
+    except NotFound as error:
+        raise manifest_unknown(reference) from error
+    except Conflict as error:
+        raise ProtocolError(409, "DENIED", str(error)) from error
+    return respond(status=202)
 
 
 def _body(request: HttpRequest) -> bytes:

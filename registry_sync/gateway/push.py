@@ -54,7 +54,7 @@ def _known_children(repository: Repository, manifest: Manifest) -> dict[str, int
     """Return the index's entries that are manifests of this repository, with their bytes."""
     if not manifest.children:
         return {}
-    rows = Artifact.objects.filter(
+    rows = Artifact.objects.live().filter(
         repository=repository, body_id__in={child.digest for child in manifest.children}
     )
     known = set(rows.values_list("body_id", flat=True))

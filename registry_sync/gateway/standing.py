@@ -92,9 +92,9 @@ def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
         raise challenge(scope, "invalid_token") from error
 
 
-def require_caller(request: HttpRequest) -> Principal:
-    """Return who calls, for requests that concern no repository."""
-    claims = bearer_claims(request, "")
+def require_caller(request: HttpRequest, scope: str = "") -> TokenClaims:
+    """Return the claims of a caller who still stands, for requests that concern no repository."""
+    claims = bearer_claims(request, scope)
     principal = claims.principal
     if (
         principal.user_id is not None
@@ -102,8 +102,8 @@ def require_caller(request: HttpRequest) -> Principal:
             pk=principal.user_id, is_active=True, auth_epoch=principal.epoch
         ).exists()
     ):
-        raise challenge(error="invalid_token")
-    return principal
+        raise challenge(scope, error="invalid_token")
+    return claims
 
 
 def require_standing(request: HttpRequest, name: str, action: str, *, scope: str = "") -> Standing:

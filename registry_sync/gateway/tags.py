@@ -1,8 +1,10 @@
 """``/v2/<name>/tags/list`` (OCI distribution-spec 1.1, "Listing Tags")."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from registry_sync.gateway.errors import ProtocolError, name_unknown, protocol_view, respond
@@ -23,14 +25,21 @@ def tag_list(request: HttpRequest, name: str) -> HttpResponse:
     last = request.GET.get("last", "")
     if last:
         tags = tags.filter(name__gt=last)
-    names = list(tags.values_list("name", flat=True)[: limit + 1 if limit is not None else None])
-    headers = {}
-    if limit is not None and len(names) > limit:
-        names = names[:limit]
-        if names:
-            query = urlencode({"n": limit, "last": names[-1]})
-            headers["Link"] = f'</v2/{name}/tags/list?{query}>; rel="next"'
+    names, headers = page(tags.values_list("name", flat=True), limit, f"/v2/{name}/tags/list")
     return respond(orjson.dumps({"name": name, "tags": names}), headers=headers)
+
+
+def page(
+    names: QuerySet[Any, str], limit: int | None, path: str
+) -> tuple[list[str], dict[str, str]]:
+    """Return the first ``limit`` names, and the Link header where there are more (RFC 5988)."""
+    if limit is None:
+        return list(names), {}
+    found = list(names[: limit + 1])
+    if not 0 < limit < len(found):
+        return found[:limit], {}
+    query = urlencode({"n": limit, "last": found[limit - 1]})
+    return found[:limit], {"Link": f'<{path}?{query}>; rel="next"'}
 
 
 def page_size(request: HttpRequest) -> int | None:

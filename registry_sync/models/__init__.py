@@ -14,6 +14,7 @@ from registry_sync.models.catalog import (
     TagEvent,
 )
 from registry_sync.models.executions import WorkerHeartbeat
+from registry_sync.models.trash import TrashEntry
 
 __all__ = [
     "Artifact",
@@ -27,5 +28,6 @@ __all__ = [
     "RepositoryBlob",
     "Tag",
     "TagEvent",
+    "TrashEntry",
     "WorkerHeartbeat",
 ]

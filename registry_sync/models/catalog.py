@@ -7,8 +7,8 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
+from accounts.models.fields import ByteOrderedCharField
 from accounts.principals import Principal
-from registry_sync.models.fields import ByteOrderedCharField
 
 
 class ProjectUsage(models.Model):
@@ -98,10 +98,14 @@ class ManifestBody(models.Model):
 class ArtifactQuerySet(models.QuerySet["Artifact"]):
     """Questions about artifacts."""
 
+    def live(self) -> Self:
+        """Leave out what lies in the trash."""
+        return self.filter(trash_entry=None)
+
     def visible_to(self, principal: Principal) -> Self:
         """Only those in projects this caller may know of."""
         projects = Project.objects.visible_to(principal)
-        return self.filter(repository__project__in=projects)
+        return self.live().filter(repository__project__in=projects)
 
 
 class Artifact(models.Model):
@@ -136,6 +140,14 @@ class Artifact(models.Model):
     pushed_by_name = models.CharField(max_length=255)
     pushed_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
+    # The deletion that put it into the trash; empty while it lives.
+    trash_entry = models.ForeignKey(
+        "registry_sync.TrashEntry",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="artifacts",
+    )
 
     objects = ArtifactQuerySet.as_manager()
 
@@ -306,6 +318,7 @@ class TagEvent(models.Model):
 
     class Action(models.TextChoices):
         PUSH = "push", _("Pushed")
+        DELETE = "delete", _("Deleted")
 
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
     tag = ByteOrderedCharField(max_length=128)
