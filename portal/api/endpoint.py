@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http.response import HttpResponseBase
 from django.utils import translation
@@ -21,6 +20,7 @@ from accounts.principals import Actor, Principal
 from portal.api.base import BrowserAuthentication, Deny, HeaderAuthentication, principal_of
 
 API_ROOT = "/api/v2.0"
+MAXIMUM_BODY = 1024 * 1024
 
 
 class StrictJSONParser(JSONParser):
@@ -35,7 +35,7 @@ class StrictJSONParser(JSONParser):
         """Refuse what is too large before it is read, and what is too deep before it is used."""
         # REST framework reads the stream itself, past Django's own limit.
         length = int(parser_context["request"].META["CONTENT_LENGTH"]) if parser_context else 0
-        if length > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or length):
+        if length > MAXIMUM_BODY:
             raise RequestDataTooBig
         try:
             return super().parse(stream, media_type, parser_context)
