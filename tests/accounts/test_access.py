@@ -15,18 +15,6 @@ pytestmark = pytest.mark.django_db
 Principals = Callable[[str], Principal]
 
 
-@pytest.fixture
-def team(cast: object) -> Project:
-    """The private project."""
-    return Project.objects.get(name="team")
-
-
-@pytest.fixture
-def library(cast: object) -> Project:
-    """The public project."""
-    return Project.objects.get(name="library")
-
-
 class TestCan:
     @pytest.mark.parametrize(
         ("username", "action", "allowed"),

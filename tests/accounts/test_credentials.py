@@ -15,12 +15,6 @@ pytestmark = pytest.mark.django_db
 ACTOR = Actor(ANONYMOUS, "192.0.2.1", "c0ffee")
 
 
-@pytest.fixture
-def bob(cast: object) -> User:
-    """A user of the cast."""
-    return User.objects.get(username="bob")
-
-
 def header(text: str, scheme: str = "Basic") -> str:
     """Make an Authorization header."""
     return f"{scheme} {b64encode(text.encode()).decode()}"

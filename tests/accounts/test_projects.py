@@ -11,12 +11,6 @@ from accounts.roles import Role
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def bob(cast: object) -> User:
-    """A user of the cast."""
-    return User.objects.get(username="bob")
-
-
 def actor_of(user: User) -> Actor:
     """Somebody at work."""
     return Actor(Principal("user", user.username, user.pk), "192.0.2.9", "c0ffee")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.conftest import password_of
+
 ROOT = "/api/v2.0"
 # The test client's response has no public type.
 Answer = Any
@@ -30,7 +32,7 @@ class Caller:
         """Send a request; ``body`` is JSON; headers are written ``X_Is_Resource_Name``."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.username:
-            sent.setdefault("Authorization", basic(self.username, f"{self.username}-password-12"))
+            sent.setdefault("Authorization", basic(self.username, password_of(self.username)))
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
         content_type = sent.pop("Content-Type", "application/json")
         return self.client.generic(

@@ -74,10 +74,9 @@ class TestBasic:
 
 
 @pytest.fixture
-def browser(cast: object) -> Client:
+def browser(bob: User) -> Client:
     """Bob's browser, which has to prove that a form came from a page of ours."""
     client = Client(enforce_csrf_checks=True)
-    bob = User.objects.get(username="bob")
     client.force_login(bob)
     session = client.session
     session["auth_epoch"] = bob.auth_epoch
