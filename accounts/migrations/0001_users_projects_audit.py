@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$",
+                                "^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?\\Z",
                                 "Use lower-case letters, digits, dots, dashes and underscores; begin and end with a letter or digit.",
                             )
                         ],
@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
                         max_length=255,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]+(?:[._-][a-z0-9]+)*$",
+                                "^[a-z0-9]+(?:[._-][a-z0-9]+)*\\Z",
                                 "Use lower-case letters and digits, separated by single dots, dashes or underscores.",
                             )
                         ],

@@ -13,7 +13,8 @@ from accounts.roles import Role
 if TYPE_CHECKING:
     from accounts.models.users import User
 
-PROJECT_NAME_PATTERN = r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$"
+# \Z, not $: a dollar also matches before a line feed at the end.
+PROJECT_NAME_PATTERN = r"^[a-z0-9]+(?:[._-][a-z0-9]+)*\Z"
 # First path components that the portal itself answers, and names that would read as one of them.
 RESERVED_PROJECT_NAMES = frozenset(
     {"p", "v2", "api", "admin", "account", "search", "static", "service", "r"}

@@ -11,7 +11,7 @@ from accounts.models.fields import ByteOrderedCharField
 
 # Lower case only, so that two names never look alike by case; no character that has a meaning in
 # a token scope, a URL or a robot's name.
-USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$"
+USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?\Z"
 
 
 class UserManager(BaseUserManager["User"]):
