@@ -2,7 +2,7 @@
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
@@ -32,7 +32,6 @@ class MaximumLengthValidator:
         return _("At most %(max)d characters.") % {"max": PASSWORD_MAX_LENGTH}
 
 
-@transaction.atomic
 def create(
     *,
     username: str,
@@ -57,7 +56,17 @@ def create(
     )
     secret = normalised(password)
     _validate_password(secret, user)
+    # Before the transaction: hashing takes its time, and SQLite has one writer.
     user.set_password(secret)
+    try:
+        return _create(user, actor=actor)
+    except IntegrityError as error:
+        # Two at once: the database's constraint decided.
+        raise Conflict(_("A user of this name or address exists."), field="username") from error
+
+
+@transaction.atomic
+def _create(user: User, *, actor: Actor) -> User:
     if User.objects.filter(username=user.username).exists():
         raise Conflict(_("A user of this name exists."), field="username")
     try:

@@ -65,6 +65,15 @@ class TestCreate:
             users.create(username="eve", email="d@example.com", password=GOOD, actor=SYSTEM_ACTOR)
         assert caught.value.field == "email"
 
+    def test_of_two_at_once_one_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        users.create(username="dora", password=GOOD, actor=SYSTEM_ACTOR)
+        # What the slower of the two sees: nobody of that name, yet.
+        monkeypatch.setattr(User.objects, "filter", lambda **_: User.objects.none())
+        monkeypatch.setattr(User, "full_clean", lambda *_, **__: None)
+        monkeypatch.setattr(User, "validate_constraints", lambda *_, **__: None)
+        with pytest.raises(Conflict):
+            users.create(username="dora", password=GOOD, actor=SYSTEM_ACTOR)
+
     def test_many_without_an_address(self) -> None:
         for name in ("dora", "eve"):
             users.create(username=name, password=GOOD, actor=SYSTEM_ACTOR)
