@@ -27,7 +27,7 @@ def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
         raise blob_unknown(digest)
     if request.method == "HEAD":
         return _describe(standing, repository_id, digest)
-    if not _is_readable(repository_id, digest):
+    if not (_is_readable(repository_id, digest) or _has_come(standing, repository_id, digest)):
         raise blob_unknown(digest)
     headers = _headers(standing, digest)
     if headers["ETag"] in request.META.get("HTTP_IF_NONE_MATCH", ""):
@@ -107,10 +107,25 @@ def _is_readable(repository_id: int, digest: str) -> bool:
             repository_id=repository_id,
             digest=digest,
             kind=RepositoryBlob.Kind.LAYER,
+            state=RepositoryBlob.State.PRESENT,
         )
         .values_list("pk", flat=True)
         .exists()
     )
+
+
+def _has_come(standing: Standing, repository_id: int, digest: str) -> bool:
+    """Ask the registry for a blob that was announced here: an announcement proves nothing."""
+    announced = RepositoryBlob.objects.filter(
+        repository_id=repository_id,
+        digest=digest,
+        kind=RepositoryBlob.Kind.LAYER,
+        state=RepositoryBlob.State.EXPECTED,
+    )
+    try:
+        return announced.exists() and find_upstream(standing, digest) is not None
+    except BlobMissingError:
+        return False
 
 
 def _headers(standing: Standing, digest: str) -> dict[str, str]:
