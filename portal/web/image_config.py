@@ -75,6 +75,11 @@ class Step:
     # The layer's part of the largest one, in per cent, for its bar.
     percent: float = 0.0
 
+    @property
+    def hue(self) -> int:
+        """Which of eight colours its number has."""
+        return ((self.number or 1) - 1) % 8 + 1
+
 
 def run_config(config: object) -> RunConfig:
     """Read the part that says how a container starts."""

@@ -158,14 +158,15 @@ def tag_rows(tags: Iterable[Tag], tool: Tool) -> list[TagRow]:
 def one_per_artifact(rows: list[TagRow], *, expanded: str = "") -> list[TagRow]:
     """Keep one row of each artifact; it names the others as aliases.
 
-    The row is that of the first tag which says a version: ``latest`` stands behind it.
+    The row is that of the highest version: ``latest`` stands behind it.
     """
     groups: dict[int, list[TagRow]] = {}
     for row in rows:
         groups.setdefault(row.artifact.pk, []).append(row)
     kept = []
     for group in groups.values():
-        head = next((row for row in group if row.tag.name != "latest"), group[0])
+        versions = [row for row in group if row.tag.name != "latest"] or group
+        head = max(versions, key=lambda row: (row.tag.sort_key, row.tag.pk))
         kept.append(replace(head, is_expanded=head.short_digest == expanded))
     return kept
 
@@ -204,7 +205,6 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
         "query": query,
         "page": listed,
         "rows": rows,
-        "tag_count": listed.paginator.count if not query else all_tags.count(),
         "tools": TOOLS,
         "tool": tool,
     }
