@@ -13,7 +13,6 @@ from typing import Any
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
-_MAX_ANNOTATION_BYTES = 512 * 1024
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -239,7 +238,5 @@ def _annotations(entries: Any) -> dict[str, str]:
         return {}
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
         raise ManifestError("annotations are not texts by name")
-    if sum(len(k) + len(v) for k, v in entries.items()) > _MAX_ANNOTATION_BYTES:
-        raise ManifestError("the annotations are larger than 512 KiB")
     # PostgreSQL's JSON cannot hold NUL; nothing that means something does.
     return {k.replace("\0", ""): v.replace("\0", "") for k, v in entries.items()}

@@ -120,11 +120,14 @@ def _lock_artifacts(artifacts: list[Artifact]) -> None:
 
 
 def _require_free(artifacts: list[Artifact]) -> None:
-    """Refuse while an index outside the deletion, live or restorable, holds one of them."""
+    """Refuse while a live index outside the deletion holds one of them.
+
+    An index that lies in the trash holds nothing back (OCI conformance deletes index, then
+    manifests), and loses nothing: its edges keep the rows until it is purged itself.
+    """
     parents = (
-        ArtifactReference.objects.filter(child__in=artifacts)
+        ArtifactReference.objects.filter(child__in=artifacts, parent__trash_entry=None)
         .exclude(parent__in=artifacts)
-        .exclude(parent__trash_entry__state=TrashEntry.State.PURGED)
         .values_list("parent__body_id", flat=True)
     )
     holder = parents.first()

@@ -70,6 +70,20 @@ class RegistryClient:
             upload_id=response.headers.get("Docker-Upload-UUID", ""),
         )
 
+    def upload_offset(self, repository: str, upload: str) -> int | None:
+        """Return how many bytes an open upload holds, or None where there is no such upload.
+
+        ``upload`` is the session's id with its query (``<uuid>?_state=…``). The registry answers
+        ``Range: 0-0`` for no byte and for one alike.
+        """
+        path = f"{repository}/blobs/uploads/{upload}"
+        response = self._send("GET", path, [(repository, ("pull", "push"))])
+        if response.status_code == 404:
+            return None
+        self._expect(response, 204)
+        last = int(response.headers.get("Range", "0-0").rpartition("-")[2])
+        return last + 1 if last else 0
+
     def put_manifest(self, repository: str, digest: str, media_type: str, content: bytes) -> None:
         """Store a manifest under its digest.
 

@@ -1,5 +1,7 @@
 """Asked by nginx before a PUT that finishes an upload: the digest is announced, then let through.
 
+Also before a chunk that says where it begins (Content-Range), to refuse one out of order.
+
 nginx passes only 401 and 403 of such a sub-request on, so every other refusal is a 403 whose
 ``X-Moorage-Status`` and ``X-Moorage-Code`` say what the client is to be told.
 """
@@ -16,6 +18,7 @@ from accounts.models import Project
 from registry_sync import admission, blobs, catalog
 from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import (
+    ProtocolError,
     digest_invalid,
     name_unknown,
     protocol_error,
@@ -23,9 +26,12 @@ from registry_sync.gateway.errors import (
     unavailable,
 )
 from registry_sync.gateway.standing import Standing, challenge, require_standing, scope_of
+from registry_sync.gateway.upstream import registry
 from registry_sync.manifests import is_digest
 
-_UPLOAD = re.compile(r"/v2/(.+)/blobs/uploads/[A-Za-z0-9_.=-]+")
+_UPLOAD = re.compile(r"/v2/(.+)/blobs/uploads/([A-Za-z0-9_.=-]+)")
+# OCI distribution-spec 1.1, "Pushing a blob in chunks".
+_CONTENT_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 WAIT_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 # A waiter holds a thread; more than these and pulls would suffer for one collection.
@@ -55,6 +61,11 @@ def _check(request: HttpRequest) -> None:
         raise name_unknown()
     standing = _standing(request, match[1])
     admission.require_writable(is_read_only=standing.is_read_only)
+    content_range = request.META.get("HTTP_CONTENT_RANGE", "")
+    if content_range:
+        _check_range(standing, f"{match[2]}?{target.query}", content_range)
+    if request.META.get("HTTP_X_ORIGINAL_METHOD") == "PATCH":
+        return
     digests = parse_qs(target.query, keep_blank_values=True, max_num_fields=20).get("digest", [])
     if len(digests) != 1 or not is_digest(digests[0]):
         raise digest_invalid()
@@ -70,6 +81,17 @@ def _standing(request: HttpRequest, registry_name: str) -> Standing:
         # The same as without the right to push: not a word on whether such a project ever was.
         raise challenge(scope_of(registry_name, "push"), "insufficient_scope")
     return require_standing(request, f"{project.name}/{path}", "push")
+
+
+def _check_range(standing: Standing, upload: str, content_range: str) -> None:
+    """416 for a chunk that does not begin where the last one ended (2.8 takes it anywhere)."""
+    chunk = _CONTENT_RANGE.fullmatch(content_range)
+    offset = registry.upload_offset(standing.registry_name, upload)
+    if offset is None:
+        raise ProtocolError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+    # One byte is reported as none.
+    if chunk is None or int(chunk[1]) not in ({0, 1} if offset == 0 else {offset}):
+        raise ProtocolError(416, "BLOB_UPLOAD_INVALID", "the chunk is out of order")
 
 
 def _announce(expect: Callable[[], None]) -> None:
