@@ -42,6 +42,8 @@ class Beat(bootsteps.StartStopStep):
         """Start scheduling."""
         self.thread = BeatThread(parent.app)
         self.thread.start()
+        # The first sign of life, without waiting for the schedule.
+        parent.app.send_task("registry_sync.tasks.heartbeat")
 
     def stop(self, parent: Any) -> None:
         """Stop scheduling before the worker waits for its tasks."""

@@ -21,7 +21,7 @@ class Program:
 
     name: str
     command: list[str]
-    # Started in this order and stopped in the reverse.
+    # Started in this order, told to stop in the reverse.
     priority: int
     environment: dict[str, str] = field(default_factory=dict)
     stop_seconds: int = 10
@@ -93,6 +93,8 @@ def write_configuration(home: Home, programs: list[Program]) -> Path:
     for program in programs:
         (home.run / program.name).mkdir(exist_ok=True)
         sections.append(_program(home, program))
+    # A group is stopped at once; programs of their own would be waited for one by one.
+    sections.append(f"[group:moorage]\nprograms={','.join(program.name for program in programs)}\n")
     path = home.run / "supervisord.conf"
     path.write_text("\n".join(sections))
     return path

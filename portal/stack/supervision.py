@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import datetime
 import http.client
 import os
 import re
@@ -10,9 +11,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from django.db import connection as database
+from django.utils import timezone
 
 from portal.stack import programs
 from portal.stack.checks import search_path
@@ -20,6 +24,7 @@ from portal.stack.errors import CannotStart
 from portal.stack.home import Home
 from portal.stack.launch import end_leftovers
 from portal.stack.render import Site
+from registry_sync.models import WorkerHeartbeat
 
 _PATIENCE = 90.0
 # A program that ended so often before all was ready will not come up by itself.
@@ -54,25 +59,11 @@ def environment(home: Home, site: Site) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """A request, and the status that proves the program ready."""
+class _Sign:
+    """What proves a program ready."""
 
     program: str
-    host: str
-    port: int
-    path: str
-    expected: int
-
-    def is_answered(self, *, named: str) -> bool:
-        """Ask once."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=3)
-        try:
-            connection.request("GET", self.path, headers={"Host": named})
-            return connection.getresponse().status == self.expected
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+    is_seen: Callable[[], bool]
 
 
 class Supervision:
@@ -83,7 +74,6 @@ class Supervision:
         self.home = home
         self.site = site
         self.exits: Counter[str] = Counter()
-        self.gave_up = ""
         self._log = home.logs / "supervisord.log"
         self._position = self._log.stat().st_size if self._log.exists() else 0
         self._process = subprocess.Popen(
@@ -100,19 +90,19 @@ class Supervision:
         )
 
     def wait_until_ready(self) -> None:
-        """Return once the public address, the gateway and the registry answer."""
+        """Return once every program has shown that it works."""
         deadline = time.monotonic() + _PATIENCE
-        questions = self._questions()
-        while questions:
-            if questions[0].is_answered(named=self.site.netloc):
-                questions.pop(0)
+        signs = self._signs()
+        while signs:
+            if signs[0].is_seen():
+                signs.pop(0)
                 continue
             self.check()
             for name, times in self.exits.items():
                 if times >= _TRIES:
                     raise CannotStart(f"{name} does not start; see {self.log_of(name)}")
             if time.monotonic() > deadline:
-                silent = questions[0].program
+                silent = signs[0].program
                 raise CannotStart(f"{silent} does not answer; see {self.log_of(silent)}")
             time.sleep(0.1)
 
@@ -156,15 +146,22 @@ class Supervision:
                 self._position += len(line)
                 yield line.decode(errors="replace")
 
-    def _questions(self) -> list[_Question]:
-        """Return what must be answered before all is ready, the innermost first."""
-        site, public = self.site, _reachable(self.site.bind)
+    def _signs(self) -> list[_Sign]:
+        """Return what must be seen before all is ready, the innermost first."""
+        ports, named = self.site.ports, self.site.netloc
+        public = _reachable(self.site.bind), self.site.port
+        started = timezone.now()
+
+        def answers(host: str, port: int, path: str, expected: int) -> Callable[[], bool]:
+            return lambda: _status(host, port, path, named=named) == expected
+
         return [
-            _Question("registry", "127.0.0.1", site.ports["registry"], "/v2/", 401),
-            _Question("web", "127.0.0.1", site.ports["web"], "/api/v2.0/ping", 200),
-            _Question("gateway", "127.0.0.1", site.ports["gateway"], "/v2/", 401),
-            _Question("nginx", public, site.port, "/api/v2.0/ping", 200),
-            _Question("nginx", public, site.port, "/v2/", 401),
+            _Sign("registry", answers("127.0.0.1", ports["registry"], "/v2/", 401)),
+            _Sign("web", answers("127.0.0.1", ports["web"], "/api/v2.0/ping", 200)),
+            _Sign("gateway", answers("127.0.0.1", ports["gateway"], "/v2/", 401)),
+            _Sign("nginx", answers(*public, "/api/v2.0/ping", 200)),
+            _Sign("nginx", answers(*public, "/v2/", 401)),
+            _Sign("worker", lambda: _has_beaten_since(started)),
         ]
 
 
@@ -176,3 +173,24 @@ def _stop_with_parent() -> None:
 def _reachable(bind: str) -> str:
     """Return the address under which this machine reaches a listener on ``bind``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(bind, bind)  # noqa: S104
+
+
+def _status(host: str, port: int, path: str, *, named: str) -> int:
+    """Return the status of a GET, or 0 where nothing answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=3)
+    try:
+        connection.request("GET", path, headers={"Host": named})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def _has_beaten_since(moment: datetime.datetime) -> bool:
+    """Tell whether a worker has done what the scheduler asked."""
+    try:
+        return WorkerHeartbeat.objects.filter(beat_at__gte=moment).exists()
+    finally:
+        # This process has no more questions to it, perhaps for months.
+        database.close()
