@@ -29,13 +29,15 @@ class FakeRegistry:
         self.blobs: dict[str, bytes] = {}
         self.links: set[tuple[str, str]] = set()
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
+        # The bytes that each open upload holds, by repository and id.
+        self.offsets: dict[tuple[str, str], int] = {}
         # (method, repository, digest), in the order of the calls.
         self.calls: list[tuple[str, str, str]] = []
         self.is_down = False
         # What a method raises instead of doing its work.
         self.failures: dict[str, Exception] = {}
         # Run before a method's work, by its name: what happens elsewhere meanwhile.
-        self.meanwhile: dict[str, Callable[[], None]] = {}
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self._depth = _transaction_depth()
         self._lock = threading.Lock()
         self._uploads = itertools.count(1)
@@ -78,11 +80,17 @@ class FakeRegistry:
                 is_mounted=True, location=f"/v2/{repository}/blobs/{mount}", upload_id=""
             )
         number = f"upload-{next(self._uploads)}"
+        self.offsets[repository, number] = 0
         return StartedUpload(
             is_mounted=False,
             location=f"/v2/{repository}/blobs/uploads/{number}?_state=signed",
             upload_id=number,
         )
+
+    def upload_offset(self, repository: str, upload: str) -> int | None:
+        """Return the bytes that an open upload holds, or None where there is no such upload."""
+        self._begin("upload_offset", repository, "")
+        return self.offsets.get((repository, upload.partition("?")[0]))
 
     def put_manifest(self, repository: str, digest: str, media_type: str, content: bytes) -> None:
         """Store a manifest whose digest holds and whose references are all linked here."""
