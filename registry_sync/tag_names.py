@@ -25,10 +25,10 @@ def sort_key(name: str) -> str:
     if version is None:
         return "1" + _natural(name)
     numbers = "".join(_number(part) for part in version[1].split("."))
-    # "~" is above every character of a tag, "!" below: a release stands over its candidates, and
-    # 1.4.2 over 1.4.
+    # "!" is below "#", and both are below a digit: a release stands over its candidates, 1.4.2
+    # over 1.4 and that over 1.
     suffix = version[2]
-    return f"5{numbers}" + (f"!{_natural(suffix)}" if suffix else "~")
+    return f"5{numbers}" + (f"!{_natural(suffix)}" if suffix else "#")
 
 
 def _natural(text: str) -> str:
