@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.models import Project
 from registry_sync.gateway.errors import protocol_view, respond
 from registry_sync.gateway.standing import challenge, require_caller
-from registry_sync.gateway.tags import page, page_size
+from registry_sync.gateway.tags import page, page_size, text_of
 from registry_sync.models import Repository
 
 SCOPE = "registry:catalog:*"
@@ -25,7 +25,7 @@ def catalog(request: HttpRequest) -> HttpResponse:
     repositories = (
         Repository.objects.pushed().filter(project__in=projects).order_by("project__name", "path")
     )
-    last_project, _, last_path = request.GET.get("last", "").partition("/")
+    last_project, _, last_path = text_of(request, "last").partition("/")
     if last_project:
         repositories = repositories.filter(
             Q(project__name__gt=last_project) | Q(project__name=last_project, path__gt=last_path)

@@ -62,10 +62,18 @@ def _find(repository_id: int, reference: str) -> _Stored | None:
     return _Stored(row[0], row[1], bytes(row[2])) if row else None
 
 
+def _check_reference(reference: str) -> None:
+    """Raise for what can be no digest and no tag, before a database is asked for it."""
+    if ":" in reference:
+        if not is_digest(reference):
+            raise digest_invalid()
+    elif not is_tag(reference):
+        raise manifest_unknown(reference)
+
+
 def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpResponse:
     """The stored bytes and media type, whatever ``Accept`` says: the digest must hold."""
-    if ":" in reference and not is_digest(reference):
-        raise digest_invalid()
+    _check_reference(reference)
     if standing.repository_id is None:
         raise name_unknown()
     stored = _find(standing.repository_id, reference)
@@ -108,8 +116,7 @@ def _push(request: HttpRequest, name: str, reference: str) -> HttpResponse:
 
 def _delete(request: HttpRequest, standing: Standing, reference: str) -> HttpResponse:
     """By tag: that tag alone. By digest: the artifact, its tags and its accessories."""
-    if ":" in reference and not is_digest(reference):
-        raise digest_invalid()
+    _check_reference(reference)
     repository, actor = standing.repository(), standing.actor(request)
     try:
         if ":" in reference:

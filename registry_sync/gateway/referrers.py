@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from registry_sync.gateway.errors import digest_invalid, protocol_view, respond
 from registry_sync.gateway.standing import require_standing
-from registry_sync.gateway.tags import MAX_PAGE, page_size
+from registry_sync.gateway.tags import MAX_PAGE, page_size, text_of
 from registry_sync.manifests import OCI_INDEX, is_digest
 from registry_sync.models import Artifact
 
@@ -30,11 +30,11 @@ def referrers(request: HttpRequest, name: str, digest: str) -> HttpResponse:
         .order_by("body_id")
     )
     headers = {}
-    artifact_type = request.GET.get("artifactType", "")
+    artifact_type = text_of(request, "artifactType")
     if artifact_type:
         found = found.filter(artifact_type=artifact_type)
         headers["OCI-Filters-Applied"] = "artifactType"
-    last = request.GET.get("last", "")
+    last = text_of(request, "last")
     if last:
         found = found.filter(body_id__gt=last)
     limit = page_size(request) or MAX_PAGE

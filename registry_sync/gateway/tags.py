@@ -22,7 +22,7 @@ def tag_list(request: HttpRequest, name: str) -> HttpResponse:
         raise name_unknown()
     limit = page_size(request)
     tags = Tag.objects.filter(repository_id=standing.repository_id).order_by("name")
-    last = request.GET.get("last", "")
+    last = text_of(request, "last")
     if last:
         tags = tags.filter(name__gt=last)
     names, headers = page(tags.values_list("name", flat=True), limit, f"/v2/{name}/tags/list")
@@ -40,6 +40,11 @@ def page(
         return found[:limit], {}
     query = urlencode({"n": limit, "last": found[limit - 1]})
     return found[:limit], {"Link": f'<{path}?{query}>; rel="next"'}
+
+
+def text_of(request: HttpRequest, name: str) -> str:
+    """Return a query parameter without NUL, which PostgreSQL cannot compare with."""
+    return (request.GET.get(name) or "").replace("\0", "")
 
 
 def page_size(request: HttpRequest) -> int | None:
