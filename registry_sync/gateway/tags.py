@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from registry_sync.gateway.errors import ProtocolError, name_unknown, protocol_view, respond
 from registry_sync.gateway.standing import require_standing
-from registry_sync.models import Tag
+from registry_sync.models import Repository, Tag
 
 MAX_PAGE = 1000
 
@@ -26,6 +26,9 @@ def tag_list(request: HttpRequest, name: str) -> HttpResponse:
     if last:
         tags = tags.filter(name__gt=last)
     names, headers = page(tags.values_list("name", flat=True), limit, f"/v2/{name}/tags/list")
+    if not names and not Repository.objects.pushed().filter(pk=standing.repository_id).exists():
+        # An upload or a refused push made the row; that is no repository yet.
+        raise name_unknown()
     return respond(orjson.dumps({"name": name, "tags": names}), headers=headers)
 
 
