@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 
+from accounts.scopes import is_repository_name
 from registry_sync import admission, blobs, catalog
 from registry_sync.blobs import BlobMissingError
 from registry_sync.client.registry import StartedUpload
@@ -29,7 +30,8 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     """202 with where to send the bytes, or 201 for a blob that was mounted."""
     mount, source = _one(request, "mount"), _one(request, "from")
     scope = scope_of(name, "push")
-    if mount and source and source != name:
+    # Only a name may stand in the header of the challenge.
+    if mount and source != name and is_repository_name(source):
         scope += f" {scope_of(source, 'pull')}"
     standing = require_standing(request, name, "push", scope=scope)
     admission.require_writable(is_read_only=standing.is_read_only)
