@@ -49,7 +49,6 @@ def create(
 @transaction.atomic
 def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
     project.owner = owner or User.objects.get(pk=actor.principal.user_id or 0)
-    project.registry_key = _free_registry_key(project.name)
     try:
         project.clean_fields(exclude=["registry_key"])
     except ValidationError as error:
@@ -57,6 +56,7 @@ def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
         raise BadRequest(messages[0], field=field) from error
     if Project.objects.alive().filter(name=project.name).exists():
         raise Conflict(_("A project of this name exists."), field="name")
+    project.registry_key = _free_registry_key(project.name)
     project.save(force_insert=True)
     ProjectMember.objects.create(project=project, user=project.owner, role=Role.PROJECT_ADMIN.value)
     audit.record(

@@ -67,10 +67,10 @@ def create(
 
 @transaction.atomic
 def _create(user: User, *, actor: Actor) -> User:
-    if User.objects.filter(username=user.username).exists():
-        raise Conflict(_("A user of this name exists."), field="username")
     try:
-        user.full_clean(validate_constraints=False)
+        user.clean_fields()
+        if User.objects.filter(username=user.username).exists():
+            raise Conflict(_("A user of this name exists."), field="username")
         user.validate_constraints()
     except ValidationError as error:
         raise _domain_error(error) from error

@@ -69,7 +69,6 @@ class TestCreate:
         users.create(username="dora", password=GOOD, actor=SYSTEM_ACTOR)
         # What the slower of the two sees: nobody of that name, yet.
         monkeypatch.setattr(User.objects, "filter", lambda **_: User.objects.none())
-        monkeypatch.setattr(User, "full_clean", lambda *_, **__: None)
         monkeypatch.setattr(User, "validate_constraints", lambda *_, **__: None)
         with pytest.raises(Conflict):
             users.create(username="dora", password=GOOD, actor=SYSTEM_ACTOR)
