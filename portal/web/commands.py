@@ -71,7 +71,8 @@ def first_push(tool: Tool, *, username: str, project: str) -> FirstPush:
 def pull_by_tag(tool: Tool, *, name: str, tag: str, kind: str, artifact_type: str) -> str:
     """Return the command that pulls what a tag points to."""
     if artifact_type == _HELM_CONFIG:
-        return f"helm pull oci://{external_host()}/{name} --version {tag}"
+        flag = "" if settings.MOORAGE_IS_HTTPS else "--plain-http "
+        return f"helm pull {flag}oci://{external_host()}/{name} --version {tag}"
     reference = f"{external_host()}/{name}:{tag}"
     return _oras(reference) if kind == "other" else tool.pull(reference)
 

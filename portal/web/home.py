@@ -75,6 +75,10 @@ def _first_run(
         return render(request, "home/first_run.html#waiting_line", {"received": received})
     project = _where_to_push(principal, projects)
     tool = tool_of(request)
+    disk = _disk() if principal.is_administrator else None
+    # What the set-up list shows: the address answers, a project is there, a push is not.
+    done = [True, project is not None, False]
+    done += [True] * (principal.is_administrator + (disk is not None))
     context = {
         "section": "home",
         "project": project,
@@ -82,9 +86,9 @@ def _first_run(
         "tools": TOOLS,
         "tool": tool,
         "is_https": settings.MOORAGE_IS_HTTPS,
-        "disk": _disk() if principal.is_administrator else None,
-        "done": 1 + (project is not None) + bool(principal.is_administrator),
-        "steps": 3 + bool(principal.is_administrator),
+        "disk": disk,
+        "done": sum(done),
+        "steps": len(done),
     }
     if project is not None:
         context["commands"] = first_push(tool, username=principal.name, project=project.name)

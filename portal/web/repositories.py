@@ -182,7 +182,7 @@ def _filtered(tags: QuerySet[Tag], query: str) -> QuerySet[Tag]:
     matches = Q(name__icontains=query)
     digest = _DIGEST_QUERY.fullmatch(query)
     if digest:
-        matches |= Q(artifact__body_id__startswith=f"sha256:{digest[1]}")
+        matches |= Q(artifact__body__digest__startswith=f"sha256:{digest[1]}")
     return tags.filter(matches)
 
 
