@@ -47,7 +47,10 @@ class Command(BaseCommand):
             end_leftovers(here.run, name)
         checks.public_address(settings.MOORAGE_BIND, settings.MOORAGE_PORT)
         home.secret(here, "secret-key")
-        ensure_keys(here.keys)
+        try:
+            ensure_keys(here.keys)
+        except (OSError, ValueError, TypeError) as error:
+            raise CannotStart(f"the keys in {here.keys} cannot be used: {error}") from error
         password = preparation.prepare_database(here)
         preparation.collect_static(here)
         site = render.Site(

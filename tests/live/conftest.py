@@ -1,0 +1,33 @@
+"""The stack: one started Moorage for all live tests that do not stop or break it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.images import write_image, write_index
+from tests.live.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start it once; whoever breaks it uses one of their own."""
+    running = Stack(tmp_path_factory.mktemp("moorage")).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layout of one small image."""
+    layout = tmp_path_factory.mktemp("image")
+    write_image(layout, files={"hello": b"hello\n", "world": b"world\n" * 1000})
+    return layout
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layout of one image for two platforms."""
+    layout = tmp_path_factory.mktemp("index")
+    write_index(layout, files={"hello": b"hello\n"})
+    return layout
