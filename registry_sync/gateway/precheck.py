@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import Project
+from accounts.scopes import is_repository_name
 from registry_sync import admission, blobs, catalog
 from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import (
@@ -57,7 +58,8 @@ def upload_precheck(request: HttpRequest) -> HttpResponse:
 def _check(request: HttpRequest) -> None:
     target = urlsplit(request.META.get("HTTP_X_ORIGINAL_URI", ""))
     match = _UPLOAD.fullmatch(unquote(target.path))
-    if match is None:
+    # Only a name may stand in the header of the challenge.
+    if match is None or not is_repository_name(match[1]):
         raise name_unknown()
     standing = _standing(request, match[1])
     admission.require_writable(is_read_only=standing.is_read_only)
@@ -66,11 +68,21 @@ def _check(request: HttpRequest) -> None:
         _check_range(standing, f"{match[2]}?{target.query}", content_range)
     if request.META.get("HTTP_X_ORIGINAL_METHOD") == "PATCH":
         return
-    digests = parse_qs(target.query, keep_blank_values=True, max_num_fields=20).get("digest", [])
+    digest = _digest(target.query)
+    repository = catalog.open_repository(standing.project_id, standing.path)
+    _announce(lambda: blobs.expect(repository, digest))
+
+
+def _digest(query: str) -> str:
+    """Return the one digest of the query: the registry must find no other in it."""
+    try:
+        fields = parse_qs(query, keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise digest_invalid() from error
+    digests = fields.get("digest", [])
     if len(digests) != 1 or not is_digest(digests[0]):
         raise digest_invalid()
-    repository = catalog.open_repository(standing.project_id, standing.path)
-    _announce(lambda: blobs.expect(repository, digests[0]))
+    return digests[0]
 
 
 def _standing(request: HttpRequest, registry_name: str) -> Standing:
