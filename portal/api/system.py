@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from portal import health
+from portal.health import health, ping
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
 
@@ -17,7 +17,7 @@ class Ping(Endpoint):
 
     def get(self, request: Request) -> HttpResponse:
         """Answer that this process does."""
-        return health.ping(request._request)
+        return ping(request._request)
 
 
 class Health(Endpoint):
@@ -28,4 +28,4 @@ class Health(Endpoint):
 
     def get(self, request: Request) -> HttpResponse:
         """Answer for every component."""
-        return health.health(request._request)
+        return health(request._request)
