@@ -3,9 +3,9 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from portal.health import health, ping
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
+from portal.health import health, ping
 
 
 class Ping(Endpoint):
