@@ -1,0 +1,345 @@
+"""The pages in Chromium, in front of a started Moorage: journeys, languages, themes, policy."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.live.stack import Stack
+
+pytestmark = pytest.mark.live
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Tells the console, which the tests read, of everything the policy stopped.
+WATCH = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+# A page that waits asks again within ten seconds at the latest.
+NOTICED = 30_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for the module; it ends with it, because it keeps an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack into which nothing was pushed."""
+    running = Stack(tmp_path_factory.mktemp("fresh")).start()
+    yield running
+    running.stop()
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser window, and what its console complained of."""
+
+    stack: Stack
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def visit(self, path: str) -> Page:
+        """Open a page."""
+        self.page.goto(self.stack.url + path)
+        return self.page
+
+    def sign_in(self) -> Page:
+        """Sign in as the administrator, through the form."""
+        page = self.visit("/account/sign-in")
+        page.locator("[name=username]").fill("admin")
+        page.locator("[name=password]").fill(self.stack.admin_password)
+        page.locator("main button[type=submit]").click()
+        page.wait_for_url(self.stack.url + "/")
+        return page
+
+    def listen(self, message: ConsoleMessage) -> None:
+        """Remember errors."""
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+
+def visitor(
+    browser: Browser,
+    stack: Stack,
+    *,
+    language: str = "en",
+    theme: str = "light",
+    script: bool = True,
+) -> Visitor:
+    """Open a window with these preferences."""
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, java_script_enabled=script
+    )
+    preferences = {"moorage_language": language, "theme": theme}
+    context.add_cookies(
+        [{"name": name, "value": value, "url": stack.url} for name, value in preferences.items()]
+    )
+    if script:
+        context.add_init_script(WATCH)
+    context.set_default_timeout(15_000)
+    somebody = Visitor(stack, context, context.new_page())
+    somebody.page.on("console", somebody.listen)
+    somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
+    return somebody
+
+
+@pytest.fixture
+def guest(chromium: Browser, stack: Stack) -> Iterator[Visitor]:
+    """Somebody who has not signed in."""
+    somebody = visitor(chromium, stack)
+    yield somebody
+    somebody.context.close()
+
+
+@pytest.fixture
+def admin(guest: Visitor) -> Visitor:
+    """The administrator, signed in."""
+    guest.sign_in()
+    return guest
+
+
+def unused_name() -> str:
+    """Return a project name that nobody used."""
+    return f"pages-{secrets.token_hex(4)}"
+
+
+def create_project(somebody: Visitor, name: str) -> Page:
+    """Make a project through its form."""
+    page = somebody.visit("/p/-/new")
+    page.locator("[name=name]").fill(name)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"{somebody.stack.url}/p/{name}")
+    return page
+
+
+def mark(page: Page) -> None:
+    """Leave something in the page that loading it again would remove."""
+    page.evaluate("window.sameDocument = true")
+
+
+def is_marked(page: Page) -> bool:
+    """Tell whether it is still there."""
+    return bool(page.evaluate("window.sameDocument === true"))
+
+
+def test_the_first_run_page_notices_the_first_push(
+    chromium: Browser, fresh: Stack, image: Path
+) -> None:
+    somebody = visitor(chromium, fresh)
+    page = somebody.sign_in()
+    expect(page.locator("h1")).to_have_text("Push your first image")
+    expect(page.locator("main")).to_contain_text(f"docker push {fresh.address}/library/alpine:3.22")
+    mark(page)
+    pushed = fresh.push(image, "library/hello:1.0")
+    assert pushed.returncode == 0, pushed.stderr
+    expect(page.locator("h1")).to_have_text("Home", timeout=NOTICED)
+    expect(page.locator(".mo-feed")).to_contain_text("library/hello:1.0")
+    assert is_marked(page)
+    assert somebody.complaints == []
+    somebody.context.close()
+
+
+def test_from_a_new_project_to_its_first_image(admin: Visitor, image: Path) -> None:
+    name = unused_name()
+    page = create_project(admin, name)
+    expect(page.locator("main")).to_contain_text("Waiting for the first push")
+    mark(page)
+    pushed = admin.stack.push(image, f"{name}/tools/hello:1.0")
+    assert pushed.returncode == 0, pushed.stderr
+    page.get_by_role("link", name="tools/hello").wait_for(timeout=NOTICED)
+    assert is_marked(page)
+    expect(page.locator("main")).not_to_contain_text("Waiting for the first push")
+
+    page.get_by_role("link", name="tools/hello").click()
+    expect(page.locator("main")).to_contain_text(
+        f"docker pull {admin.stack.address}/{name}/tools/hello:1.0"
+    )
+    page.locator("a.mo-tagname", has_text="1.0").click()
+    expect(page.locator("h1")).to_contain_text(f"{name}/tools/hello:1.0")
+    layers = page.locator(".mo-stack .mo-layer--row")
+    expect(layers).to_have_count(2)
+    expect(layers.first).to_contain_text("COPY world /")
+    expect(page.locator("main")).to_contain_text("/bin/true")
+    page.locator("#manifest-card summary").click()
+    expect(page.locator("#manifest")).to_contain_text('"schemaVersion": 2')
+    assert admin.complaints == []
+
+
+def test_a_multi_platform_tag_leads_to_each_platform(admin: Visitor, index: Path) -> None:
+    name = unused_name()
+    create_project(admin, name)
+    pushed = admin.stack.push(index, f"{name}/hello:2.0")
+    assert pushed.returncode == 0, pushed.stderr
+    page = admin.visit(f"/p/{name}/hello")
+    mark(page)
+    page.locator("a.mo-expand").click()
+    page.get_by_role("link", name="linux/arm64").wait_for()
+    assert is_marked(page)
+    assert "expand=" in page.url
+    page.get_by_role("link", name="linux/arm64").click()
+    expect(page.locator("h1")).to_contain_text("linux/arm64")
+    page.locator("#h-facts").wait_for()
+    expect(page.get_by_text("Part of")).to_be_visible()
+    assert admin.complaints == []
+
+
+def test_the_filter_narrows_while_typing(admin: Visitor, image: Path) -> None:
+    name = unused_name()
+    create_project(admin, name)
+    for tag in ("1.0", "2.0"):
+        assert admin.stack.push(image, f"{name}/{tag[0]}-app:{tag}").returncode == 0
+    page = admin.visit(f"/p/{name}")
+    mark(page)
+    page.keyboard.press("/")
+    page.keyboard.type("2-")
+    expect(page.locator("#rows tbody tr")).to_have_count(1)
+    assert is_marked(page)
+    assert page.url.endswith("?q=2-")
+    page.reload()
+    expect(page.locator("#rows tbody tr")).to_have_count(1)
+
+
+def test_copying_without_the_clipboard_interface(admin: Visitor) -> None:
+    name = unused_name()
+    create_project(admin, name)
+    # As in a page that was not loaded over https.
+    admin.context.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+    )
+    page = admin.visit(f"/p/{name}")
+    page.locator(".mo-cmd .mo-copy").first.click()
+    expect(page.locator("#mo-live")).to_have_text("Copied")
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("textarea").last.focus()
+    page.keyboard.press("Control+v")
+    pasted = page.locator("textarea").last.input_value()
+    assert pasted == f"docker login -u admin {admin.stack.address}"
+
+
+def test_language_and_theme_are_switched_in_place(admin: Visitor) -> None:
+    page = admin.visit("/p/")
+    page.locator("summary", has_text="English").click()
+    page.get_by_role("button", name="繁體中文").click()
+    expect(page.locator("h1")).to_have_text("專案")
+    assert page.url == admin.stack.url + "/p/"
+    assert page.locator("html").get_attribute("lang") == "zh-Hant"
+    mark(page)
+    page.locator("summary[aria-label='佈景主題']").click()
+    page.get_by_role("button", name="深色").click()
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+    assert is_marked(page)
+    page.reload()
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+    assert admin.complaints == []
+
+
+def test_what_the_policy_stops_is_seen(admin: Visitor) -> None:
+    page = admin.visit("/p/")
+    page.evaluate("document.body.setAttribute('style', 'color: red')")
+    page.wait_for_timeout(200)
+    assert any("style-src" in complaint for complaint in admin.complaints)
+
+
+def test_signing_out(admin: Visitor) -> None:
+    page = admin.visit("/p/")
+    page.locator("summary", has_text="Account of admin").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/account/sign-in")
+    admin.visit("/")
+    assert "/account/sign-in" in page.url
+
+
+def test_a_wrong_password_is_told_in_the_page(guest: Visitor) -> None:
+    page = guest.visit("/account/sign-in")
+    page.locator("[name=username]").fill("somebody-else")
+    page.locator("[name=password]").fill("not-the-password")
+    page.locator("main button[type=submit]").click()
+    expect(page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
+
+
+def test_everything_works_without_script(chromium: Browser, stack: Stack) -> None:
+    somebody = visitor(chromium, stack, script=False)
+    somebody.sign_in()
+    name = unused_name()
+    page = create_project(somebody, name)
+    expect(page.locator("main")).to_contain_text("docker push")
+    page.locator("summary", has_text="English").click()
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.locator("main")).to_contain_text("等待首次推送")
+    page.locator("summary[aria-label='主题']").click()
+    page.get_by_role("button", name="深色").click()
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+    somebody.context.close()
+
+
+@pytest.fixture(scope="module")
+def every_page(stack: Stack, image: Path, index: Path) -> list[str]:
+    """The path of every page, with something to see on it."""
+    digests = []
+    for layout, name in ((image, "single"), (index, "several")):
+        assert stack.push(layout, f"library/{name}:1.0").returncode == 0
+        listed = stack.skopeo("inspect", f"docker://{stack.address}/library/{name}:1.0")
+        assert listed.returncode == 0, listed.stderr
+        digests.append(listed.stdout.partition('"Digest": "')[2].partition('"')[0])
+    return [
+        "/account/sign-in",
+        "/",
+        "/p/",
+        "/p/?q=nothing-is-called-that",
+        "/p/-/new",
+        "/p/library",
+        "/p/library/single",
+        "/p/library/several",
+        "/p/library/single/-/tags/1.0",
+        "/p/library/several/-/tags/1.0",
+        f"/p/library/single/-/images/{digests[0]}",
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh-hant"])
+def test_no_page_breaks_the_policy_or_runs_over_its_edge(
+    chromium: Browser, stack: Stack, every_page: list[str], language: str, theme: str
+) -> None:
+    somebody = visitor(chromium, stack, language=language, theme=theme)
+    somebody.visit(every_page[0])
+    page = somebody.sign_in()
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for path in every_page:
+            answer = page.goto(stack.url + path)
+            assert answer is not None
+            assert answer.status == 200, path
+            assert page.locator("h1").count() == 1, path
+            over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(over) == 0, (path, width)
+    assert somebody.complaints == []
+    somebody.context.close()
