@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from registry_sync.texts import storable
+
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _MAX_ENTRIES = 1000
 _MAX_DEPTH = 64
@@ -35,6 +37,8 @@ NON_DISTRIBUTABLE_TYPES = frozenset(
         "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
     }
 )
+# RFC 6838 allows less; what matters is that every database and header can hold it.
+_MEDIA_TYPE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -125,7 +129,7 @@ def parse(content: bytes, content_type: str) -> Manifest:
         layers=layers,
         children=children,
         subject_digest=_descriptor(subject, "subject").digest if subject is not None else "",
-        artifact_type=(artifact_type if isinstance(artifact_type, str) else "")[:255],
+        artifact_type=storable(artifact_type)[:255] if isinstance(artifact_type, str) else "",
         annotations=_annotations(document.get("annotations")),
     )
 
@@ -205,7 +209,7 @@ def _descriptor(entry: Any, where: str) -> Descriptor:
         )
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ManifestError(f"{where} has a size that is not a number of bytes")
-    if not isinstance(media_type, str) or not 0 < len(media_type) <= 255:
+    if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
         raise ManifestError(f"{where} has no media type")
     urls = entry.get("urls")
     if urls is not None and not (
@@ -228,7 +232,7 @@ def _platform(entry: Any) -> Platform:
 
     def text(key: str) -> str:
         value = entry.get(key)
-        return value[:64] if isinstance(value, str) else ""
+        return storable(value)[:64] if isinstance(value, str) else ""
 
     return Platform(text("os"), text("architecture"), text("variant"))
 
@@ -238,5 +242,4 @@ def _annotations(entries: Any) -> dict[str, str]:
         return {}
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
         raise ManifestError("annotations are not texts by name")
-    # PostgreSQL's JSON cannot hold NUL; nothing that means something does.
-    return {k.replace("\0", ""): v.replace("\0", "") for k, v in entries.items()}
+    return {storable(name): storable(value) for name, value in entries.items()}
