@@ -5,8 +5,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from registry_sync.texts import storable_json
+
 # Larger ones are kept by the registry as ever; their facts are just not shown.
 MAX_CONFIG_BYTES = 1024 * 1024
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,7 @@ def read(content: bytes | None) -> ImageFacts:
     if content is None:
         return ImageFacts()
     try:
-        # PostgreSQL's JSON cannot hold NUL; nothing that means something does.
-        document = json.loads(content.decode().replace("\\u0000", ""))
+        document = storable_json(json.loads(content.decode()), depth=_MAX_DEPTH)
     except (ValueError, RecursionError):
         return ImageFacts()
     if not isinstance(document, dict):
@@ -38,7 +40,7 @@ def read(content: bytes | None) -> ImageFacts:
 
     def text(key: str, limit: int) -> str:
         value = document.get(key)
-        return value.replace("\0", "")[:limit] if isinstance(value, str) else ""
+        return value[:limit] if isinstance(value, str) else ""
 
     return ImageFacts(
         os=text("os", 64),
@@ -56,8 +58,9 @@ def _time(value: Any) -> datetime.datetime | None:
         return None
     try:
         moment = datetime.datetime.fromisoformat(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            return None
+        moment = moment.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None or moment.year <= 1980:
-        return None
-    return moment
+    return moment if moment.year > 1980 else None
