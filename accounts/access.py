@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from accounts.errors import Denied, NotFound
-from accounts.models import Project, ProjectMember
+from accounts.models import Project, ProjectMember, RobotGrant
 from accounts.principals import Principal
-from accounts.roles import PUBLIC_ACTIONS, ROLE_ACTIONS, Role
+from accounts.roles import ALL_ACTIONS, PUBLIC_ACTIONS, READING_ACTIONS, ROLE_ACTIONS, Role
 from accounts.scopes import Grant, Scope, is_repository_name
 
 # What a docker action asks of the role table.
@@ -36,12 +38,56 @@ def role_in(principal: Principal, project: Project) -> Role | None:
     return Role(member.role) if member else None
 
 
+def rights(principal: Principal, projects: Iterable[Project]) -> dict[int, frozenset[str]]:
+    """Return what the principal itself may do in each project, by the project's id.
+
+    What anyone may do in a public project is not in it. At most one query.
+    """
+    ids = [project.pk for project in projects]
+    if principal.is_administrator:
+        return dict.fromkeys(ids, ALL_ACTIONS)
+    if principal.robot_id is not None:
+        return _robot_rights(principal.robot_id, ids)
+    base: frozenset[str] = READING_ACTIONS if principal.is_auditor else frozenset()
+    found = dict.fromkeys(ids, base)
+    if principal.user_id is not None and ids:
+        members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=ids)
+        for project_id, role in members.values_list("project_id", "role"):
+            found[project_id] = base | ROLE_ACTIONS[Role(role)]
+    return found
+
+
+def _robot_rights(robot_id: int, project_ids: list[int]) -> dict[int, frozenset[str]]:
+    grants = RobotGrant.objects.filter(
+        Q(scope=RobotGrant.Scope.ALL_PROJECTS) | Q(project__in=project_ids), robot_id=robot_id
+    )
+    everywhere: set[str] = set()
+    found: dict[int, set[str]] = {project_id: set() for project_id in project_ids}
+    for scope, project_id, action in grants.values_list("scope", "project_id", "action"):
+        is_everywhere = scope == RobotGrant.Scope.ALL_PROJECTS
+        (everywhere if is_everywhere else found[project_id]).add(action)
+    return {project_id: frozenset(own | everywhere) for project_id, own in found.items()}
+
+
 def can(principal: Principal, action: str, project: Project) -> Decision:
     """Decide one ``resource:verb`` in one project."""
+    if project.is_public and action in PUBLIC_ACTIONS:
+        return Decision(allowed=True, reason="the project is public")
+    if action in rights(principal, [project])[project.pk]:
+        return Decision(allowed=True, reason=_reason(principal, action, project))
+    return Decision(allowed=False, reason=_reason(principal, action, project))
+
+
+def _reason(principal: Principal, action: str, project: Project) -> str:
     if principal.is_administrator:
-        return Decision(allowed=True, reason="administrators may do everything")
+        return "administrators may do everything"
+    if principal.robot_id is not None:
+        return f"the robot's permissions decide on {action}"
     role = role_in(principal, project)
-    return _decide(action, role, is_public=project.is_public)
+    if role is not None:
+        verb = "has" if action in ROLE_ACTIONS[role] else "lacks"
+        return f"the role {role.label} {verb} {action}"
+    return "auditors only read" if principal.is_auditor else "not a member of the project"
 
 
 def require(principal: Principal, action: str, project: Project) -> None:
@@ -52,18 +98,6 @@ def require(principal: Principal, action: str, project: Project) -> None:
     if not can(principal, "project:read", project):
         raise NotFound("project not found")
     raise Denied(decision.reason)
-
-
-def _decide(action: str, role: Role | None, *, is_public: bool) -> Decision:
-    if is_public and action in PUBLIC_ACTIONS:
-        return Decision(allowed=True, reason="the project is public")
-    if role is None:
-        return Decision(allowed=False, reason="not a member of the project")
-    allowed = action in ROLE_ACTIONS[role]
-    return Decision(
-        allowed=allowed,
-        reason=f"the role {role.label} {'has' if allowed else 'lacks'} {action}",
-    )
 
 
 def granted(principal: Principal, scopes: Iterable[Scope]) -> list[Grant]:
@@ -78,25 +112,20 @@ def granted(principal: Principal, scopes: Iterable[Scope]) -> list[Grant]:
         if scope.type == "repository" and is_repository_name(scope.name)
     }
     projects = {p.name: p for p in Project.objects.alive().filter(name__in=names)} if names else {}
-    roles = _roles(principal, projects.values())
+    own = rights(principal, projects.values())
     grants = []
     for scope in wanted:
-        grant = _grant(principal, scope, projects, roles)
+        grant = _grant(principal, scope, projects, own)
         if grant is not None:
             grants.append(grant)
     return grants
 
 
-def _roles(principal: Principal, projects: Iterable[Project]) -> dict[int, Role]:
-    ids = [project.pk for project in projects]
-    if principal.user_id is None or principal.is_administrator or not ids:
-        return {}
-    rows = ProjectMember.objects.filter(user_id=principal.user_id, project__in=ids)
-    return {project_id: Role(role) for project_id, role in rows.values_list("project_id", "role")}
-
-
 def _grant(
-    principal: Principal, scope: Scope, projects: dict[str, Project], roles: dict[int, Role]
+    principal: Principal,
+    scope: Scope,
+    projects: dict[str, Project],
+    own: dict[int, frozenset[str]],
 ) -> Grant | None:
     if scope.type == "registry" and scope.name == "catalog":
         # Anyone may list; the list holds only what the caller may pull.
@@ -106,22 +135,22 @@ def _grant(
     # The name's own check: its project may be here for the sake of another scope.
     if scope.type != "repository" or project is None or not is_repository_name(scope.name):
         return None
-    role = roles.get(project.pk)
+    public = PUBLIC_ACTIONS if project.is_public else frozenset()
     wanted = _DOCKER_ACTIONS.keys() if "*" in scope.actions else scope.actions
     actions = tuple(
         action
         for action, needed in _DOCKER_ACTIONS.items()
         if action in wanted
-        and (principal.is_administrator or _decide(needed, role, is_public=project.is_public))
+        and needed in own[project.pk] | public
+        and principal.may_use(f"registry:{action}")
     )
     if not actions:
         return None
-    is_member = principal.is_administrator or role is not None
     return Grant(
         "repository",
         scope.name,
         actions,
         project_id=project.pk,
         registry_name=f"{project.registry_key}/{path}",
-        is_by_public=not is_member,
+        is_by_public=not any(_DOCKER_ACTIONS[action] in own[project.pk] for action in actions),
     )

@@ -1,28 +1,25 @@
 """From what a caller shows (header, password, session) to a principal."""
 
+import dataclasses
 import threading
 import time
-import unicodedata
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Callable
 
-from django.contrib.auth.hashers import check_password as check_hash
-from django.contrib.auth.hashers import make_password
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
-from accounts import audit, throttle
-from accounts.crypto import keyed_digest
-from accounts.errors import Unauthorized, Unavailable
+from accounts import audit, passwords, personal_tokens, robots, throttle
+from accounts.crypto import is_secret, keyed_digest
+from accounts.errors import Unauthorized
 from accounts.models import AuditEntry, User
 from accounts.principals import ANONYMOUS, Actor, Principal
 
-PASSWORD_MAX_LENGTH = 1024
 REMEMBERED_SECONDS = 60
 _REMEMBERED_CHECKS = 10_000
-# Each Argon2 run takes 100 MiB; more at once would let a flood of guesses fill the memory.
-_argon2_runs = threading.BoundedSemaphore(2)
 
 
 class _Memo:
@@ -52,12 +49,6 @@ class _Memo:
 
 
 _memo = _Memo()
-_unknown_user_hash: list[str] = []
-
-
-def normalised(password: str) -> str:
-    """The form in which passwords are stored and compared (NFKC)."""
-    return unicodedata.normalize("NFKC", password)
 
 
 def principal_of_user(user: User | AnonymousUser) -> Principal:
@@ -69,6 +60,7 @@ def principal_of_user(user: User | AnonymousUser) -> Principal:
         name=user.username,
         user_id=user.pk,
         is_administrator=user.is_administrator,
+        is_auditor=user.is_auditor,
         epoch=user.auth_epoch,
     )
 
@@ -76,7 +68,8 @@ def principal_of_user(user: User | AnonymousUser) -> Principal:
 def authenticate(authorization: str, *, actor: Actor) -> Principal:
     """Return the principal of an ``Authorization: Basic`` header (RFC 7617).
 
-    Raises ``Unauthorized`` for malformed or wrong credentials, ``TooManyRequests`` when throttled.
+    A user's password, a personal token in its place, or a robot's secret. Raises ``Unauthorized``
+    for malformed or wrong credentials, ``TooManyRequests`` when throttled.
     """
     scheme, _separator, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
@@ -88,7 +81,51 @@ def authenticate(authorization: str, *, actor: Actor) -> Principal:
     username, separator, password = text.partition(":")
     if not separator or not username or "\0" in text:
         raise Unauthorized(_("The Authorization header is malformed."))
+    return check(username, password, actor=actor)
+
+
+def check(username: str, password: str, *, actor: Actor) -> Principal:
+    """Return who this is: a user by password or personal token, or a robot.
+
+    Raises as ``authenticate`` does.
+    """
+    prefix = settings.MOORAGE_ROBOT_PREFIX
+    if username.startswith(prefix):
+        login = username.removeprefix(prefix)
+        return _throttled(username, actor, lambda: robots.find(login, password, actor=actor))
+    if is_secret(password, personal_tokens.KIND):
+        return _throttled(username, actor, lambda: _by_token(password, username, actor))
     return principal_of_user(check_password(username, password, actor=actor))
+
+
+def authenticate_token(secret: str, *, actor: Actor) -> Principal:
+    """Return the principal of a personal token sent as ``Authorization: Bearer``.
+
+    Raises as ``authenticate`` does.
+    """
+    return _throttled("personal token", actor, lambda: _by_token(secret, "", actor))
+
+
+def _throttled(account: str, actor: Actor, find: Callable[[], Principal | None]) -> Principal:
+    """Look for the owner of a generated secret; count and record a failure."""
+    name = account.lower().replace("\0", "\ufffd")[:255]
+    throttle.check(name, actor.address)
+    principal = find()
+    if principal is not None:
+        return principal
+    throttle.record_failure(name, actor.address)
+    audit.record(actor, "login_user", name, outcome=AuditEntry.Outcome.DENIED)
+    raise Unauthorized(_("incorrect username or password"))
+
+
+def _by_token(secret: str, username: str, actor: Actor) -> Principal | None:
+    """The token's owner within its scopes; a username beside it must be the owner's."""
+    token = personal_tokens.find(secret, actor=actor)
+    if token is None or (username and username.lower() != token.user.username):
+        return None
+    return dataclasses.replace(
+        principal_of_user(token.user), token_id=token.pk, scopes=frozenset(token.scopes)
+    )
 
 
 def check_password(username: str, password: str, *, actor: Actor) -> User:
@@ -100,13 +137,13 @@ def check_password(username: str, password: str, *, actor: Actor) -> User:
     """
     # PostgreSQL stores no NUL; no user's name has one.
     name = username.lower().replace("\0", "\ufffd")[:255]
-    secret = normalised(password[: PASSWORD_MAX_LENGTH + 1])
+    secret = passwords.normalised(password[: passwords.MAX_LENGTH + 1])
     user = User.objects.filter(username=name, is_active=True).first()
     key = _memo.key(user, secret) if user else b""
     if user is not None and _memo.holds(key):
         return user
     throttle.check(name, actor.address)
-    if _is_right(user, secret) and user is not None:
+    if passwords.verify(secret, user.password if user else None) and user is not None:
         throttle.record_success(name, actor.address)
         _memo.add(key)
         signed_in = Actor(principal_of_user(user), actor.address, actor.request_id, actor.client)
@@ -115,18 +152,3 @@ def check_password(username: str, password: str, *, actor: Actor) -> User:
     throttle.record_failure(name, actor.address)
     audit.record(actor, "login_user", name, outcome=AuditEntry.Outcome.DENIED)
     raise Unauthorized(_("incorrect username or password"))
-
-
-def _is_right(user: User | None, password: str) -> bool:
-    if not _argon2_runs.acquire(timeout=10):
-        raise Unavailable(_("Too many sign-ins at once; try again in a moment."))
-    try:
-        if user is not None:
-            return len(password) <= PASSWORD_MAX_LENGTH and check_hash(password, user.password)
-        # An unknown user costs the same time as a known one.
-        if not _unknown_user_hash:
-            _unknown_user_hash.append(make_password(get_random_string(20)))
-        check_hash(password, _unknown_user_hash[0])
-        return False
-    finally:
-        _argon2_runs.release()

@@ -11,6 +11,8 @@ import hashlib
 import hmac
 import os
 import secrets
+import string
+import zlib
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from cryptography.x509.oid import NameOID
 CA_LIFETIME = datetime.timedelta(days=3650)
 LEAF_LIFETIME = datetime.timedelta(days=30)
 LEAF_RENEWAL = datetime.timedelta(days=10)
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 # Certificates begin a little in the past: the registry's clock may be behind ours.
 _SKEW = datetime.timedelta(hours=1)
 
@@ -74,8 +77,8 @@ def ca_certificate(directory: Path) -> x509.Certificate:
 
 def leaf_public_key(
     der: bytes, *, ca: x509.Certificate, now: datetime.datetime
-) -> ec.EllipticCurvePublicKey:
-    """Return the key of a leaf that this CA issued and that is valid now.
+) -> tuple[ec.EllipticCurvePublicKey, datetime.datetime]:
+    """Return the key of a leaf that this CA issued and that is valid now, and until when it is.
 
     Raises ``ValueError`` for anything else.
     """
@@ -89,7 +92,7 @@ def leaf_public_key(
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise ValueError("the certificate holds no elliptic-curve key")
-    return key
+    return key, certificate.not_valid_after_utc
 
 
 def keyed_digest(key: bytes, *parts: str) -> bytes:
@@ -99,6 +102,35 @@ def keyed_digest(key: bytes, *parts: str) -> bytes:
         data = part.encode()
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
+
+
+def new_secret(kind: str) -> str:
+    """Return ``mrg_<kind>_`` with 36 letters and digits (214 bits), the last six a checksum.
+
+    The form lets secret scanners recognise a leaked one, and us refuse a mistyped one unasked.
+    """
+    random = "".join(secrets.choice(_BASE62) for _ in range(30))
+    return f"mrg_{kind}_{random}{_checksum(random)}"
+
+
+def is_secret(text: str, kind: str) -> bool:
+    """True for a secret of that kind whose checksum holds."""
+    prefix = f"mrg_{kind}_"
+    random, checksum = text[len(prefix) : -6], text[-6:]
+    return text.startswith(prefix) and len(random) == 30 and _checksum(random) == checksum
+
+
+def secret_digest(text: str) -> str:
+    """SHA-256 in hexadecimal, for secrets that are long and random."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksum(text: str) -> str:
+    number, digits = zlib.crc32(text.encode()), ""
+    while len(digits) < 6:
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits
 
 
 def _write_secret(path: Path, content: bytes) -> None:

@@ -54,7 +54,7 @@ class _Keys:
         self.lock = threading.Lock()
         self.leaf: Leaf | None = None
         self.ca: x509.Certificate | None = None
-        self.public_keys: dict[str, ec.EllipticCurvePublicKey] = {}
+        self.public_keys: dict[str, tuple[ec.EllipticCurvePublicKey, datetime.datetime]] = {}
         self.verified: OrderedDict[str, TokenClaims] = OrderedDict()
 
     def signing_leaf(self) -> Leaf:
@@ -64,16 +64,16 @@ class _Keys:
         return leaf
 
     def public_key(self, x5c: str) -> ec.EllipticCurvePublicKey:
-        key = self.public_keys.get(x5c)
-        if key is None:
+        now = datetime.datetime.now(datetime.UTC)
+        kept = self.public_keys.get(x5c)
+        if kept is None or kept[1] <= now:
             if self.ca is None:
                 self.ca = ca_certificate(settings.MOORAGE_KEYS)
-            now = datetime.datetime.now(datetime.UTC)
-            key = leaf_public_key(b64decode(x5c, validate=True), ca=self.ca, now=now)
+            kept = leaf_public_key(b64decode(x5c, validate=True), ca=self.ca, now=now)
             if len(self.public_keys) > 100:
                 self.public_keys.clear()
-            self.public_keys[x5c] = key
-        return key
+            self.public_keys[x5c] = kept
+        return kept[0]
 
     def remember(self, token: str, claims: TokenClaims) -> None:
         with self.lock:
@@ -106,8 +106,11 @@ def issue(principal: Principal, grants: Iterable[Grant], *, lifetime: int) -> st
         "access": list(_access(given)),
         "moorage": {
             "kind": principal.kind,
-            "id": principal.user_id,
+            "user": principal.user_id,
+            "robot": principal.robot_id,
+            "token": principal.token_id,
             "admin": principal.is_administrator,
+            "auditor": principal.is_auditor,
             "epoch": principal.epoch,
             "projects": {
                 g.name: [g.project_id, g.is_by_public] for g in given if g.project_id is not None
@@ -176,8 +179,11 @@ def _claims(claims: dict[str, Any]) -> TokenClaims:
     principal = Principal(
         kind=ours["kind"],
         name=claims["sub"] or "anonymous",
-        user_id=ours["id"],
+        user_id=ours["user"],
+        robot_id=ours["robot"],
+        token_id=ours["token"],
         is_administrator=ours["admin"],
+        is_auditor=ours["auditor"],
         epoch=ours["epoch"],
     )
     grants = {}

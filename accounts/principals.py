@@ -7,10 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, the system itself, or nobody in particular (anonymous).
+    """A user, a robot, the system itself, or nobody in particular (anonymous).
 
-    ``kind`` is ``user``, ``system`` or ``anonymous``; ``epoch`` is the user's ``auth_epoch`` when
-    the principal was made.
+    ``kind`` is ``user``, ``robot``, ``system`` or ``anonymous``; ``epoch`` is the user's or
+    robot's ``auth_epoch`` when the principal was made. One that came by a personal token has its
+    id and what its scopes allow (``None``: no limit).
     """
 
     kind: str
@@ -18,11 +19,19 @@ class Principal:
     user_id: int | None = None
     is_administrator: bool = False
     epoch: int = 0
+    is_auditor: bool = False
+    robot_id: int | None = None
+    token_id: int | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def is_anonymous(self) -> bool:
         """True where no credentials were given."""
         return self.kind == "anonymous"
+
+    def may_use(self, scope: str) -> bool:
+        """Whether the personal token, if it came by one, has the scope (``registry:pull``)."""
+        return self.scopes is None or scope in self.scopes
 
 
 ANONYMOUS = Principal(kind="anonymous", name="anonymous")

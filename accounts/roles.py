@@ -100,3 +100,9 @@ PUBLIC_ACTIONS: frozenset[str] = frozenset().union(
         }.items()
     )
 )
+
+# Everything that can be granted in a project, and what of it changes nothing.
+ALL_ACTIONS: frozenset[str] = frozenset().union(*ROLE_ACTIONS.values())
+READING_ACTIONS: frozenset[str] = frozenset(
+    action for action in ALL_ACTIONS if action.rpartition(":")[2] in {"read", "list", "pull"}
+)

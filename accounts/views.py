@@ -4,12 +4,19 @@ import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from accounts import access, credentials, docker_tokens, scopes
-from accounts.errors import BadRequest, DomainError, TooManyRequests, Unauthorized
+from accounts.errors import (
+    BadRequest,
+    DomainError,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 from accounts.principals import ANONYMOUS, Actor, Principal
 
 
@@ -23,9 +30,12 @@ def token(request: HttpRequest) -> HttpResponse:
         if service != settings.MOORAGE_TOKEN_SERVICE:
             raise BadRequest("unknown service")
         principal = _principal(request)
+        grants = access.granted(principal, scopes.parse(parameters.getlist("scope")))
     except DomainError as error:
         return _error(error)
-    grants = access.granted(principal, scopes.parse(parameters.getlist("scope")))
+    except OperationalError:
+        # The database is locked, restarting or gone. All of it passes.
+        return _error(Unavailable("try again in a moment"))
     is_write = any("push" in grant.actions or "delete" in grant.actions for grant in grants)
     lifetime = (
         settings.MOORAGE_PUSH_TOKEN_SECONDS if is_write else settings.MOORAGE_PULL_TOKEN_SECONDS
@@ -63,6 +73,8 @@ def _error(error: DomainError) -> HttpResponse:
     response = JsonResponse(body, status=error.status, headers={"Cache-Control": "no-store"})
     if isinstance(error, Unauthorized):
         response["WWW-Authenticate"] = 'Basic realm="Moorage"'
+    if isinstance(error, Unavailable):
+        response["Retry-After"] = "2"
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
     return response

@@ -128,13 +128,23 @@ AUTH_PASSWORD_VALIDATORS = [
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 12},
     },
-    {"NAME": "accounts.users.MaximumLengthValidator"},
+    {"NAME": "accounts.passwords.MaximumLengthValidator"},
     {
         "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
         "OPTIONS": {"user_attributes": ["username", "email", "realname"]},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# A name that begins so is a robot's; Harbor's is robot$.
+MOORAGE_ROBOT_PREFIX = env.str("MOORAGE_ROBOT_PREFIX", default="robot+")
+if (
+    not MOORAGE_ROBOT_PREFIX.strip()
+    or MOORAGE_ROBOT_PREFIX.isalnum()
+    or ":" in MOORAGE_ROBOT_PREFIX
+):
+    raise ImproperlyConfigured(
+        "MOORAGE_ROBOT_PREFIX must hold a sign that no username has, such as + or $, and no colon."
+    )
 LOGIN_URL = "account:sign_in"
 LOGIN_REDIRECT_URL = "home"
 

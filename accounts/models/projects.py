@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models.credentials import RobotGrant
 from accounts.models.fields import ByteOrderedCharField
 from accounts.principals import Principal
 from accounts.roles import Role
@@ -31,8 +32,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, principal: Principal) -> Self:
         """Only what this caller may know of: everything, public ones, or those it belongs to."""
         projects = self.alive()
-        if principal.is_administrator:
+        if principal.is_administrator or principal.is_auditor:
             return projects
+        if principal.robot_id is not None:
+            return self._visible_to_robot(principal.robot_id)
         if principal.user_id is None:
             return projects.filter(is_public=True)
         return projects.filter(
@@ -44,6 +47,14 @@ class ProjectQuerySet(models.QuerySet["Project"]):
                     )
                 )
             )
+        )
+
+    def _visible_to_robot(self, robot_id: int) -> Self:
+        grants = RobotGrant.objects.filter(robot_id=robot_id)
+        return self.alive().filter(
+            models.Q(is_public=True)
+            | models.Q(models.Exists(grants.filter(project=models.OuterRef("pk"))))
+            | models.Q(models.Exists(grants.filter(scope=RobotGrant.Scope.ALL_PROJECTS)))
         )
 
 

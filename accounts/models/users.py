@@ -43,10 +43,13 @@ class User(AbstractBaseUser):
     realname = models.CharField(_("Full name"), max_length=255, blank=True)
     comment = models.CharField(_("Comment"), max_length=255, blank=True)
     is_administrator = models.BooleanField(_("Administrator"), default=False)
+    # Reads everything, changes nothing, sees no secret.
+    is_auditor = models.BooleanField(_("Auditor"), default=False)
     is_active = models.BooleanField(_("Active"), default=True)
     auth_epoch = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -4,16 +4,19 @@ A token is a promise of up to 15 minutes. Each request looks up what may have ch
 user (disabled, revoked), the project (deleted, made again, renamed, no longer public).
 """
 
+import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts import docker_tokens
 from accounts.docker_tokens import TokenClaims
 from accounts.errors import Unauthorized
-from accounts.models import User
 from accounts.principals import Actor, Principal
 from accounts.scopes import Grant, is_repository_name
 from registry_sync.gateway.errors import ProtocolError, name_unknown
@@ -92,18 +95,48 @@ def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
         raise challenge(scope, "invalid_token") from error
 
 
+_CALLER = """
+SELECT u.auth_epoch, u.is_active, b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at
+FROM (SELECT 1 AS one) AS always
+LEFT JOIN accounts_user u ON u.id = %s
+LEFT JOIN accounts_robot b ON b.id = %s AND b.deleted_at IS NULL
+LEFT JOIN accounts_personaltoken t ON t.id = %s AND t.revoked_at IS NULL
+"""
+
+
 def require_caller(request: HttpRequest, scope: str = "") -> TokenClaims:
     """Return the claims of a caller who still stands, for requests that concern no repository."""
     claims = bearer_claims(request, scope)
-    principal = claims.principal
-    if (
-        principal.user_id is not None
-        and not User.objects.filter(
-            pk=principal.user_id, is_active=True, auth_epoch=principal.epoch
-        ).exists()
-    ):
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLER, _caller_ids(claims.principal))
+        row = cursor.fetchone()
+    if not _stands(claims.principal, row):
         raise challenge(scope, error="invalid_token")
     return claims
+
+
+def _caller_ids(principal: Principal) -> list[int | None]:
+    return [principal.user_id, principal.robot_id, principal.token_id]
+
+
+def _stands(principal: Principal, row: Sequence[Any]) -> bool:
+    """Whether user, robot and personal token are still what they were when the token was made."""
+    user_epoch, is_active, robot_epoch, is_disabled, robot_expiry, token_id, token_expiry = row
+    now = timezone.now()
+    if principal.user_id is not None and not (is_active and user_epoch == principal.epoch):
+        return False
+    if principal.robot_id is not None and (
+        robot_epoch != principal.epoch or is_disabled or _is_past(robot_expiry, now)
+    ):
+        return False
+    return principal.token_id is None or (token_id is not None and not _is_past(token_expiry, now))
+
+
+def _is_past(moment: datetime.datetime | str | None, now: datetime.datetime) -> bool:
+    """SQLite's driver gives a raw query's times as text, in UTC and without saying so."""
+    if isinstance(moment, str):
+        moment = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)
+    return moment is not None and moment <= now
 
 
 def require_standing(request: HttpRequest, name: str, action: str, *, scope: str = "") -> Standing:
@@ -123,9 +156,12 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
 
 
 _STANDING = """
-SELECT p.registry_key, p.is_public, p.is_read_only, u.auth_epoch, u.is_active, r.id
+SELECT u.auth_epoch, u.is_active, b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at,
+  p.registry_key, p.is_public, p.is_read_only, r.id
 FROM accounts_project p
 LEFT JOIN accounts_user u ON u.id = %s
+LEFT JOIN accounts_robot b ON b.id = %s AND b.deleted_at IS NULL
+LEFT JOIN accounts_personaltoken t ON t.id = %s AND t.revoked_at IS NULL
 LEFT JOIN registry_sync_repository r ON r.project_id = p.id AND r.path = %s
 WHERE p.id = %s AND p.name = %s AND p.deleted_at IS NULL
 """
@@ -139,13 +175,12 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
     project_name, _, path = name.partition("/")
     principal = claims.principal
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [principal.user_id, path, grant.project_id, project_name])
+        cursor.execute(_STANDING, [*_caller_ids(principal), path, grant.project_id, project_name])
         row = cursor.fetchone()
-    if row is None:
+    if row is None or not _stands(principal, row[:7]):
         return None
-    registry_key, is_public, is_read_only, epoch, is_active, repository_id = row
-    is_revoked = principal.user_id is not None and not (is_active and epoch == principal.epoch)
-    if is_revoked or (grant.is_by_public and not is_public):
+    registry_key, is_public, is_read_only, repository_id = row[7:]
+    if grant.is_by_public and not is_public:
         return None
     return Standing(
         claims=claims,

@@ -6,7 +6,7 @@ from base64 import b64encode
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from accounts import credentials
+from accounts import credentials, passwords
 from accounts.errors import Unauthorized, Unavailable
 from accounts.models import AuditEntry, ThrottleCounter, User
 from accounts.principals import ANONYMOUS, Actor, Principal
@@ -68,7 +68,7 @@ class TestCheckPassword:
             credentials.check_password("bob", "bob-password-12", actor=ACTOR)
 
     def test_one_password_in_two_unicode_forms(self, bob: User) -> None:
-        bob.set_password(credentials.normalised("cafe\u0301 au lait \u2460"))
+        bob.set_password(passwords.normalised("cafe\u0301 au lait \u2460"))
         bob.save()
         assert credentials.check_password("bob", "caf\u00e9 au lait 1", actor=ACTOR) == bob
 
@@ -86,14 +86,14 @@ class TestCheckPassword:
         self, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         credentials.check_password("bob", "bob-password-12", actor=ACTOR)
-        monkeypatch.setattr(credentials, "check_hash", lambda *_: pytest.fail("hashed again"))
+        monkeypatch.setattr(passwords, "verify", lambda *_: pytest.fail("hashed again"))
         assert credentials.check_password("bob", "bob-password-12", actor=ACTOR) == bob
 
     def test_an_unknown_user_costs_a_hash_too(
         self, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         runs: list[str] = []
-        monkeypatch.setattr(credentials, "check_hash", lambda *_: runs.append("run"))
+        monkeypatch.setattr(passwords, "verify", lambda *_: runs.append("run"))
         for name in ("bob", "nobody"):
             with pytest.raises(Unauthorized):
                 credentials.check_password(name, "wrong", actor=ACTOR)
@@ -106,7 +106,7 @@ class TestCheckPassword:
             def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002
                 return False
 
-        monkeypatch.setattr(credentials, "_argon2_runs", Busy(1))
+        monkeypatch.setattr(passwords, "_argon2_runs", Busy(1))
         with pytest.raises(Unavailable):
             credentials.check_password("bob", "something new", actor=ACTOR)
 
