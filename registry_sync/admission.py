@@ -1,11 +1,39 @@
 """May this push proceed? Asked early, before bytes go upstream, and again under the locks."""
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext as _
+from wcmatch import fnmatch
 
 from accounts.errors import Denied
+from accounts.models import Robot
+from accounts.principals import Principal
+
+_GLOB = fnmatch.BRACE | fnmatch.CASE
 
 
 def require_writable(*, is_read_only: bool) -> None:
     """Raise ``Denied`` in a read-only project."""
     if is_read_only:
         raise Denied(_("the project is read-only"))
+
+
+def require_tag_allowed(principal: Principal, tag: str) -> None:
+    """Raise ``Denied`` where a robot pushes a tag that none of its patterns matches.
+
+    A push by digest has no tag and is let through: the manifests of an index need it, and without
+    a tag nothing that people pull changes.
+    """
+    if principal.robot_id is None or not tag:
+        return
+    patterns: Sequence[str] = (
+        Robot.objects.filter(pk=principal.robot_id)
+        .values_list("push_tag_patterns", flat=True)
+        .first()
+        or []
+    )
+    if patterns and not fnmatch.fnmatch(tag, list(patterns), flags=_GLOB):
+        raise Denied(
+            _("%(robot)s may push only tags that match %(patterns)s, not %(tag)s")
+            % {"robot": principal.name, "patterns": ", ".join(patterns), "tag": tag}
+        )

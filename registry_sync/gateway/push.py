@@ -25,6 +25,7 @@ from registry_sync.models import Artifact, Blob, Repository, RepositoryBlob
 def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Actor) -> Artifact:
     """Store a valid manifest and move its tag; the token was checked before (steps 1 and 2)."""
     admission.require_writable(is_read_only=standing.is_read_only)
+    admission.require_tag_allowed(standing.principal, tag)
     repository = catalog.open_repository(standing.project_id, standing.path)
     standing = _in(repository, standing)
     try:
