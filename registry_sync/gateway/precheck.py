@@ -26,7 +26,13 @@ from registry_sync.gateway.errors import (
     protocol_view,
     unavailable,
 )
-from registry_sync.gateway.standing import Standing, challenge, require_standing, scope_of
+from registry_sync.gateway.standing import (
+    Standing,
+    bearer_claims,
+    challenge,
+    scope_of,
+    standing_of,
+)
 from registry_sync.gateway.upstream import registry
 from registry_sync.manifests import is_digest
 
@@ -86,13 +92,19 @@ def _digest(query: str) -> str:
 
 
 def _standing(request: HttpRequest, registry_name: str) -> Standing:
-    """The upload's path names the repository as the registry does; the token as the client does."""
+    """The upload's path names the repository as the registry does; the token as the client does.
+
+    A refusal names the path alone and is the same whether or not there is such a project: neither
+    its existence nor a name that it was given later gets out.
+    """
+    scope = scope_of(registry_name, "push")
+    claims = bearer_claims(request, scope)
     key, _, path = registry_name.partition("/")
     project = Project.objects.alive().filter(registry_key=key).only("name").first()
-    if project is None or not path:
-        # The same as without the right to push: not a word on whether such a project ever was.
-        raise challenge(scope_of(registry_name, "push"), "insufficient_scope")
-    return require_standing(request, f"{project.name}/{path}", "push")
+    standing = standing_of(claims, f"{project.name}/{path}", "push") if project else None
+    if standing is None:
+        raise challenge(scope, "insufficient_scope")
+    return standing
 
 
 def _check_range(standing: Standing, upload: str, content_range: str) -> None:
