@@ -94,6 +94,10 @@ def pin(
             if error.digest == manifest_digest:
                 raise Unavailable("the manifest is being collected; try again") from error
             raise
+        # Their links too: collection takes old ones even of blobs that live elsewhere.
+        RepositoryBlob.objects.filter(
+            repository=repository, digest__in=blob_digests, touched_at__lt=_stale_limit(now)
+        ).update(touched_at=now)
         kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.EXPECTED
         link(repository, [manifest_digest], kind, state, now)
     return {digest: row.generation for digest, row in rows.items()}
