@@ -1,0 +1,263 @@
+"""Blob rows: what is announced, seen, told and pinned, in every state of a collection."""
+
+import datetime
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.errors import Unavailable
+from accounts.models import Project
+from registry_sync import blobs
+from registry_sync.blobs import BlobMissingError
+from registry_sync.models import Blob, Repository, RepositoryBlob
+from tests.factories import make_blob, make_link, make_repository, some_digest
+
+DIGEST = some_digest("layer")
+MANIFEST = some_digest("manifest")
+QUARTER = datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE / 4)
+SOON = datetime.timedelta(minutes=1)
+COLLECTED = [Blob.State.DELETING, Blob.State.GONE]
+Expected, Present = RepositoryBlob.State.EXPECTED, RepositoryBlob.State.PRESENT
+
+
+@pytest.fixture
+def app(team: Project) -> Repository:
+    """``team/app``."""
+    return make_repository(team)
+
+
+def blob() -> Blob:
+    """The row as it is now."""
+    return Blob.objects.get(digest=DIGEST)
+
+
+def link() -> RepositoryBlob:
+    """The link as it is now."""
+    return RepositoryBlob.objects.get(digest=DIGEST)
+
+
+def age_of(moment: datetime.datetime) -> datetime.timedelta:
+    """How long ago that was."""
+    return timezone.now() - moment
+
+
+def writes(work: Callable[[], object]) -> list[str]:
+    """Run the work; return the statements that wrote."""
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        work()
+    return [
+        query["sql"]
+        for query in captured.captured_queries
+        if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))
+    ]
+
+
+class TestExpect:
+    def test_an_unknown_digest_gets_a_row_and_a_link(self, app: Repository) -> None:
+        blobs.expect(app, DIGEST)
+        assert (blob().state, blob().size) == (Blob.State.LIVE, None)
+        assert (link().state, link().repository) == (Expected, app)
+
+    def test_present_never_falls_back(self, app: Repository) -> None:
+        make_blob(DIGEST)
+        make_link(app, DIGEST)
+        blobs.expect(app, DIGEST)
+        assert link().state == Present
+
+    def test_an_old_one_counts_its_grace_anew(self, app: Repository) -> None:
+        make_blob(DIGEST, age=QUARTER * 8)
+        make_link(app, DIGEST, age=QUARTER * 8)
+        blobs.expect(app, DIGEST)
+        assert age_of(blob().touched_at) < SOON
+        assert age_of(link().touched_at) < SOON
+
+    def test_a_live_one_keeps_generation_and_size(self, app: Repository) -> None:
+        make_blob(DIGEST, generation=5, size=9)
+        blobs.expect(app, DIGEST)
+        assert (blob().generation, blob().size) == (5, 9)
+
+    def test_a_gone_one_comes_back_as_another_generation(self, app: Repository) -> None:
+        make_blob(DIGEST, state=Blob.State.GONE, generation=5, age=QUARTER * 8)
+        blobs.expect(app, DIGEST)
+        assert blob().state == Blob.State.LIVE
+        assert blob().generation != 5
+        assert age_of(blob().touched_at) < SOON
+
+    def test_one_in_collection_is_refused_and_left_alone(self, app: Repository) -> None:
+        before = make_blob(DIGEST, state=Blob.State.DELETING, age=QUARTER * 8)
+        with pytest.raises(BlobMissingError) as error:
+            blobs.expect(app, DIGEST)
+        assert error.value.digest == DIGEST
+        assert (blob().state, blob().touched_at) == (Blob.State.DELETING, before.touched_at)
+        assert not RepositoryBlob.objects.exists()
+
+    def test_each_new_row_has_a_generation_of_its_own(self, app: Repository) -> None:
+        digests = [some_digest() for _ in range(5)]
+        for digest in digests:
+            blobs.expect(app, digest)
+        assert len(set(Blob.objects.values_list("generation", flat=True))) == 5
+
+
+class TestConfirm:
+    def test_an_announced_one_becomes_present_with_its_size(self, app: Repository) -> None:
+        blobs.expect(app, DIGEST)
+        blobs.confirm(app, DIGEST, 123)
+        assert (link().state, blob().size) == (Present, 123)
+
+    def test_one_that_nobody_announced_is_recorded(self, app: Repository) -> None:
+        blobs.confirm(app, DIGEST, 123)
+        assert (link().state, blob().state, blob().size) == (Present, Blob.State.LIVE, 123)
+
+    def test_a_known_size_stays(self, app: Repository) -> None:
+        make_blob(DIGEST, size=7)
+        blobs.confirm(app, DIGEST, 123)
+        assert blob().size == 7
+
+    @pytest.mark.parametrize("state", COLLECTED)
+    def test_a_collected_one_is_refused(self, app: Repository, state: str) -> None:
+        make_blob(DIGEST, state=state)
+        with pytest.raises(BlobMissingError):
+            blobs.confirm(app, DIGEST, 123)
+        assert blob().state == state
+        assert not RepositoryBlob.objects.exists()
+
+
+class TestTouch:
+    def test_a_fresh_one_is_not_written(self, app: Repository) -> None:
+        make_blob(DIGEST, age=QUARTER - SOON)
+        make_link(app, DIGEST, age=QUARTER - SOON)
+        assert writes(lambda: blobs.touch(app, DIGEST)) == []
+
+    @pytest.mark.parametrize(("blob_age", "link_age"), [(1, 0), (0, 1), (1, 1)])
+    def test_what_is_older_than_a_quarter_of_the_grace_is_written(
+        self, app: Repository, blob_age: int, link_age: int
+    ) -> None:
+        make_blob(DIGEST, age=(QUARTER + SOON) * blob_age)
+        make_link(app, DIGEST, age=(QUARTER + SOON) * link_age)
+        blobs.touch(app, DIGEST)
+        assert age_of(blob().touched_at) < SOON
+        assert age_of(link().touched_at) < SOON
+
+    def test_links_in_other_repositories_are_not_touched(
+        self, app: Repository, team: Project
+    ) -> None:
+        make_blob(DIGEST, age=QUARTER * 2)
+        make_link(app, DIGEST, age=QUARTER * 2)
+        other = make_link(make_repository(team, "other"), DIGEST, age=QUARTER * 2)
+        blobs.touch(app, DIGEST)
+        other.refresh_from_db()
+        assert age_of(other.touched_at) > QUARTER
+
+    @pytest.mark.parametrize("state", COLLECTED)
+    def test_a_collected_one_is_refused(self, app: Repository, state: str) -> None:
+        make_blob(DIGEST, state=state)
+        make_link(app, DIGEST)
+        with pytest.raises(BlobMissingError):
+            blobs.touch(app, DIGEST)
+        assert blob().state == state
+
+
+def test_a_forgotten_blob_is_only_expected(app: Repository) -> None:
+    make_blob(DIGEST)
+    make_link(app, DIGEST)
+    blobs.forget(app, DIGEST)
+    assert link().state == Expected
+
+
+class TestPin:
+    def test_it_returns_each_generation(self, app: Repository) -> None:
+        make_blob(DIGEST, generation=5)
+        pins = blobs.pin(app, MANIFEST, {DIGEST})
+        assert pins == {DIGEST: 5, MANIFEST: Blob.objects.get(digest=MANIFEST).generation}
+
+    def test_the_manifests_own_digest_is_announced(self, app: Repository) -> None:
+        blobs.pin(app, MANIFEST, set())
+        own = RepositoryBlob.objects.get(digest=MANIFEST)
+        assert (own.kind, own.state) == (RepositoryBlob.Kind.MANIFEST, Expected)
+
+    def test_its_own_digest_comes_back_from_gone(self, app: Repository) -> None:
+        make_blob(MANIFEST, state=Blob.State.GONE, generation=5)
+        pins = blobs.pin(app, MANIFEST, set())
+        assert pins[MANIFEST] != 5
+        assert Blob.objects.get(digest=MANIFEST).state == Blob.State.LIVE
+
+    def test_its_own_digest_in_collection_is_unavailable(self, app: Repository) -> None:
+        make_blob(MANIFEST, state=Blob.State.DELETING)
+        with pytest.raises(Unavailable):
+            blobs.pin(app, MANIFEST, set())
+
+    @pytest.mark.parametrize("state", COLLECTED)
+    def test_a_collected_reference_is_refused_and_nothing_is_written(
+        self, app: Repository, state: str
+    ) -> None:
+        make_blob(DIGEST, state=state)
+        with pytest.raises(BlobMissingError) as error:
+            blobs.pin(app, MANIFEST, {DIGEST})
+        assert error.value.digest == DIGEST
+        assert not Blob.objects.filter(digest=MANIFEST).exists()
+        assert not RepositoryBlob.objects.exists()
+
+    def test_old_references_and_their_links_count_their_grace_anew(self, app: Repository) -> None:
+        """Else a link could be collected here between the pin and the commit."""
+        make_blob(DIGEST, age=QUARTER * 2)
+        make_link(app, DIGEST, age=QUARTER * 2)
+        blobs.pin(app, MANIFEST, {DIGEST})
+        assert age_of(blob().touched_at) < SOON
+        assert age_of(link().touched_at) < SOON
+
+    def test_fresh_references_are_not_written(self, app: Repository) -> None:
+        make_blob(DIGEST, age=QUARTER - SOON)
+        make_link(app, DIGEST, age=QUARTER - SOON)
+        blobs.pin(app, MANIFEST, {DIGEST})
+        before = (blob().touched_at, link().touched_at)
+        blobs.pin(app, MANIFEST, {DIGEST})
+        assert (blob().touched_at, link().touched_at) == before
+
+
+class TestHoldPins:
+    @pytest.fixture
+    def pins(self, app: Repository) -> dict[str, int]:
+        """A manifest pinned with one blob."""
+        make_blob(DIGEST)
+        return blobs.pin(app, MANIFEST, {DIGEST})
+
+    def test_pins_that_hold_are_touched(self, pins: dict[str, int]) -> None:
+        now = timezone.now() + SOON
+        blobs.hold_pins(pins, now)
+        assert set(Blob.objects.values_list("touched_at", flat=True)) == {now}
+
+    @pytest.mark.parametrize("digest", [DIGEST, MANIFEST])
+    @pytest.mark.parametrize(
+        "change", [{"state": Blob.State.DELETING}, {"state": Blob.State.GONE}, {"generation": 0}]
+    )
+    def test_one_that_does_not_hold_is_unavailable(
+        self, pins: dict[str, int], digest: str, change: dict[str, object]
+    ) -> None:
+        Blob.objects.filter(digest=digest).update(**change)
+        with pytest.raises(Unavailable):
+            blobs.hold_pins(pins, timezone.now())
+
+    def test_a_row_that_went_is_unavailable(self, pins: dict[str, int]) -> None:
+        Blob.objects.filter(digest=DIGEST).delete()
+        with pytest.raises(Unavailable):
+            blobs.hold_pins(pins, timezone.now())
+
+
+def test_rows_are_locked_by_digest(app: Repository) -> None:
+    """One order everywhere, so that no two pushes wait for each other."""
+    digests = [some_digest() for _ in range(6)]
+    with CaptureQueriesContext(connection) as captured:
+        blobs.pin(app, digests[0], set(digests))
+    table = 'INTO "registry_sync_blob"'
+    inserts = [query["sql"] for query in captured if table in query["sql"]]
+    places = [inserts[0].index(digest) for digest in sorted(digests)]
+    assert places == sorted(places)
+    if connection.features.has_select_for_update:
+        locks = [query["sql"] for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
+        assert 'ORDER BY "registry_sync_blob"."digest" ASC' in locks[0]
