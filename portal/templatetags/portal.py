@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -96,6 +97,12 @@ def initials(value: str) -> str:
     if len(words) > 1:
         return (words[0][0] + words[-1][0]).upper()
     return value[:2].upper()
+
+
+@register.filter
+def is_robot(name: str) -> bool:
+    """Whether a pusher is a machine's account, by how its name begins."""
+    return name.startswith(settings.MOORAGE_ROBOT_PREFIX)
 
 
 @register.filter

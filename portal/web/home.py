@@ -79,7 +79,7 @@ def _first_run(
     # What the set-up list shows: the address answers, a project is there, a push is not.
     done = [True, project is not None, False]
     done += [True] * (principal.is_administrator + (disk is not None))
-    context = {
+    context: dict[str, object] = {
         "section": "home",
         "project": project,
         "received": received,

@@ -2,7 +2,15 @@
 
 import pytest
 
-from portal.templatetags.portal import format_of, hues, initials, percent_of, short_digest, size
+from portal.templatetags.portal import (
+    format_of,
+    hues,
+    initials,
+    is_robot,
+    percent_of,
+    short_digest,
+    size,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,11 @@ def test_a_digest_is_short_and_coloured() -> None:
 )
 def test_initials(name: str, letters: str) -> None:
     assert initials(name) == letters
+
+
+def test_robots_are_told_from_people() -> None:
+    assert is_robot("robot+team+ci")
+    assert not is_robot("roberta")
 
 
 def test_parts_and_formats() -> None:
