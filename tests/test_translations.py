@@ -66,7 +66,9 @@ def test_extracting_again_finds_nothing_new(tmp_path: Path) -> None:
         command = [sys.executable, "manage.py", *EXTRACT, locale, *ignored]
         subprocess.run(command, cwd=tmp_path, check=True, env={"PATH": _path()})
         fresh = polib.pofile(str(tmp_path / "locale" / locale / "LC_MESSAGES" / "django.po"))
-        assert _keys(fresh) == _keys(catalogue(locale))
+        wanted, there = _keys(fresh), _keys(catalogue(locale))
+        assert wanted - there == set(), "new texts: run make translations and translate them"
+        assert there - wanted == set(), "texts that nothing uses: run make translations"
 
 
 def _keys(found: polib.POFile) -> set[tuple[str | None, str, str]]:

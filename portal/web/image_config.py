@@ -19,6 +19,8 @@ _NOT_AN_ARGUMENT = re.compile(r"^/bin/sh -c #\(nop\)\s+")
 _BUILD_ARGUMENTS = re.compile(r"^(?:RUN )?\|\d+ .*?/bin/sh -c ", re.DOTALL)
 _SHELL = re.compile(r"^(?:RUN )?/bin/sh -c ")
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "busybox"})
+# Characters of an instruction that two lines hold even on a phone.
+_TWO_LINES = 72
 # Builders that want the same bytes twice write the beginning of time.
 _FIRST_BELIEVABLE_YEAR = 1990
 
@@ -74,6 +76,11 @@ class Step:
     layer: ArtifactBlob | None
     # The layer's part of the largest one, in per cent, for its bar.
     percent: float = 0.0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may not fit into the two lines it gets at first."""
+        return len(self.text) > _TWO_LINES or "\n" in self.text
 
     @property
     def hue(self) -> int:
