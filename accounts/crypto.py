@@ -60,6 +60,21 @@ def ensure_keys(directory: Path) -> None:
             _make_leaf(directory, now)
 
 
+def ensure_audit_key(directory: Path) -> bytes:
+    """Return the key that seals the audit, made where it is missing."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "audit-key").exists():
+            _write_secret(directory / "audit-key", secrets.token_hex(32).encode())
+    return audit_key(directory)
+
+
+def audit_key(directory: Path) -> bytes:
+    """Return the key that seals the audit; ``OSError`` where it is missing."""
+    return (directory / "audit-key").read_bytes()
+
+
 def current_leaf(directory: Path) -> Leaf:
     """Return the leaf to sign with, renewing it first when it is due."""
     path = directory / "leaf.pem"

@@ -1,6 +1,7 @@
 """The tables of accounts."""
 
-from accounts.models.audit import AuditEntry, OutboxEvent
+from accounts.models.audit import AuditChain, AuditEntry, OutboxEvent
+from accounts.models.configuration import Configuration, CVEAllowlist
 from accounts.models.credentials import (
     PasswordReset,
     PersonalToken,
@@ -13,7 +14,10 @@ from accounts.models.projects import Project, ProjectMember
 from accounts.models.users import User
 
 __all__ = [
+    "AuditChain",
     "AuditEntry",
+    "CVEAllowlist",
+    "Configuration",
     "OutboxEvent",
     "PasswordReset",
     "PersonalToken",

@@ -25,12 +25,37 @@ class AuditEntry(models.Model):
     project_id = models.BigIntegerField(null=True, blank=True, db_index=True)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.SUCCESS)
     detail = models.JSONField(default=dict)
+    # Its place in the chain and its seal, both given by ``accounts.audit_chain`` after the commit.
+    sequence = models.BigIntegerField(null=True, blank=True, unique=True, editable=False)
+    seal = models.CharField(max_length=64, blank=True, editable=False, db_default="")
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["id"], name="audit_unsealed", condition=models.Q(sequence=None)),
+            models.Index(fields=["project_id", "-id"], name="audit_of_project"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.resource}"
+
+
+class AuditChain(models.Model):
+    """The end of the sealed chain: the one row that a sealer locks, and the signed checkpoint."""
+
+    ONLY = 1
+
+    sequence = models.BigIntegerField(default=0)
+    seal = models.CharField(max_length=64, blank=True)
+    # Over sequence and seal, so that a shortened chain is not taken for a whole one.
+    signature = models.CharField(max_length=64, blank=True)
+    sealed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"sealed up to {self.sequence}"
 
 
 class OutboxEvent(models.Model):
