@@ -14,6 +14,7 @@ from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailab
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 _POOL_SIZE = 16
+_PART_BYTES = 64 * 1024
 
 # (repository, actions) pairs → a bearer token that gives them.
 TokenSource = Callable[[Sequence[tuple[str, tuple[str, ...]]]], str]
@@ -52,8 +53,15 @@ class RegistryClient:
             if response.status_code == 404:
                 return None
             self._expect(response, 200)
-            content: bytes = response.raw.read(limit + 1)
-        return content if len(content) <= limit else None
+            content = bytearray()
+            try:
+                for part in response.iter_content(_PART_BYTES):
+                    content += part
+                    if len(content) > limit:
+                        return None
+            except requests.RequestException as error:
+                raise RegistryUnavailableError("the registry broke off") from error
+        return bytes(content)
 
     def start_upload(self, repository: str, *, mount: str = "", source: str = "") -> StartedUpload:
         """Open an upload, or mount ``mount`` from the repository ``source``."""
