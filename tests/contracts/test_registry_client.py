@@ -5,6 +5,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -275,6 +276,24 @@ def test_a_registry_that_does_not_listen_is_unavailable() -> None:
     client = RegistryClient(f"http://127.0.0.1:{_free_port()}", lambda _access: "token")
     with pytest.raises(RegistryUnavailableError):
         client.head_blob(NAME, some_digest())
+
+
+def test_a_registry_that_breaks_off_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _address = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+        registry = threading.Thread(target=answer)
+        registry.start()
+        client = RegistryClient(f"http://127.0.0.1:{server.getsockname()[1]}", lambda _access: "x")
+        with pytest.raises(RegistryUnavailableError):
+            client.get_blob(NAME, some_digest(), limit=50)
+        registry.join()
+        client._session().close()
 
 
 @pytest.mark.live
