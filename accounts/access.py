@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
+from accounts import configuration
 from accounts.errors import Denied, NotFound
-from accounts.models import Project, ProjectMember, RobotGrant
+from accounts.models import Project, ProjectAlias, ProjectMember, RobotGrant
 from accounts.principals import Principal
 from accounts.roles import ALL_ACTIONS, PUBLIC_ACTIONS, READING_ACTIONS, ROLE_ACTIONS, Role
 from accounts.scopes import Grant, Scope, is_repository_name
@@ -48,12 +50,14 @@ def rights(principal: Principal, projects: Iterable[Project]) -> dict[int, froze
         return dict.fromkeys(ids, ALL_ACTIONS)
     if principal.robot_id is not None:
         return _robot_rights(principal.robot_id, ids)
-    base: frozenset[str] = READING_ACTIONS if principal.is_auditor else frozenset()
-    found = dict.fromkeys(ids, base)
+    if principal.is_auditor:
+        # Whatever roles they have besides: auditors change nothing.
+        return dict.fromkeys(ids, READING_ACTIONS)
+    found: dict[int, frozenset[str]] = dict.fromkeys(ids, frozenset())
     if principal.user_id is not None and ids:
         members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=ids)
         for project_id, role in members.values_list("project_id", "role"):
-            found[project_id] = base | ROLE_ACTIONS[Role(role)]
+            found[project_id] = ROLE_ACTIONS[Role(role)]
     return found
 
 
@@ -83,11 +87,13 @@ def _reason(principal: Principal, action: str, project: Project) -> str:
         return "administrators may do everything"
     if principal.robot_id is not None:
         return f"the robot's permissions decide on {action}"
+    if principal.is_auditor:
+        return "auditors only read"
     role = role_in(principal, project)
     if role is not None:
         verb = "has" if action in ROLE_ACTIONS[role] else "lacks"
         return f"the role {role.label} {verb} {action}"
-    return "auditors only read" if principal.is_auditor else "not a member of the project"
+    return "not a member of the project"
 
 
 def require(principal: Principal, action: str, project: Project) -> None:
@@ -111,7 +117,7 @@ def granted(principal: Principal, scopes: Iterable[Scope]) -> list[Grant]:
         for scope in wanted
         if scope.type == "repository" and is_repository_name(scope.name)
     }
-    projects = {p.name: p for p in Project.objects.alive().filter(name__in=names)} if names else {}
+    projects = _by_name(names)
     own = rights(principal, projects.values())
     grants = []
     for scope in wanted:
@@ -119,6 +125,18 @@ def granted(principal: Principal, scopes: Iterable[Scope]) -> list[Grant]:
         if grant is not None:
             grants.append(grant)
     return grants
+
+
+def _by_name(names: set[str]) -> dict[str, Project]:
+    """Return the projects of these names, or of these former names."""
+    if not names:
+        return {}
+    found = {project.name: project for project in Project.objects.alive().filter(name__in=names)}
+    missing = names - found.keys()
+    if missing:
+        former = ProjectAlias.objects.current(timezone.now()).filter(name__in=missing)
+        found |= {alias.name: alias.project for alias in former.select_related("project")}
+    return found
 
 
 def _grant(
@@ -137,6 +155,9 @@ def _grant(
         return None
     public = PUBLIC_ACTIONS if project.is_public else frozenset()
     wanted = _DOCKER_ACTIONS.keys() if "*" in scope.actions else scope.actions
+    if project.name != project_name:
+        # A former name serves those who still pull by it, and nobody who changes anything.
+        wanted = {"pull"} & set(wanted)
     actions = tuple(
         action
         for action, needed in _DOCKER_ACTIONS.items()
@@ -154,3 +175,47 @@ def _grant(
         registry_name=f"{project.registry_key}/{path}",
         is_by_public=not any(_DOCKER_ACTIONS[action] in own[project.pk] for action in actions),
     )
+
+
+def can_system(principal: Principal, action: str) -> Decision:
+    """Decide one ``resource:verb`` of the whole system; administrators may do everything."""
+    if principal.is_administrator:
+        return Decision(allowed=True, reason="administrators may do everything")
+    if principal.robot_id is not None:
+        grants = RobotGrant.objects.filter(
+            robot_id=principal.robot_id, scope=RobotGrant.Scope.SYSTEM, action=action
+        )
+        return Decision(grants.exists(), f"the robot's permissions decide on {action}")
+    if principal.is_auditor:
+        is_reading = action.rpartition(":")[2] in {"read", "list"}
+        return Decision(is_reading, "auditors only read")
+    if action == "project:create" and principal.user_id is not None:
+        is_open = configuration.may_everyone_create_projects()
+        return Decision(is_open, "only an administrator may make projects here")
+    return Decision(allowed=False, reason="only an administrator may do this")
+
+
+def require_system(principal: Principal, action: str) -> None:
+    """Raise ``Denied`` where ``can_system`` says no."""
+    decision = can_system(principal, action)
+    if not decision:
+        raise Denied(decision.reason)
+
+
+def projects_where(principal: Principal, action: str) -> QuerySet[Project]:
+    """Return the projects in which the caller may do that: what lists over projects begin from."""
+    projects = Project.objects.visible_to(principal)
+    if principal.is_administrator or (principal.is_auditor and action in READING_ACTIONS):
+        return projects
+    allowed = Q(is_public=True) if action in PUBLIC_ACTIONS else Q(pk__in=())
+    if principal.is_auditor:
+        return projects.filter(allowed)
+    if principal.robot_id is not None:
+        grants = RobotGrant.objects.filter(robot_id=principal.robot_id, action=action)
+        everywhere = grants.filter(scope=RobotGrant.Scope.ALL_PROJECTS)
+        allowed |= Exists(everywhere) | Exists(grants.filter(project=OuterRef("pk")))
+    elif principal.user_id is not None:
+        roles = [role.value for role, actions in ROLE_ACTIONS.items() if action in actions]
+        members = ProjectMember.objects.filter(user_id=principal.user_id, role__in=roles)
+        allowed |= Exists(members.filter(project=OuterRef("pk")))
+    return projects.filter(allowed)

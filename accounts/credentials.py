@@ -62,6 +62,7 @@ def principal_of_user(user: User | AnonymousUser) -> Principal:
         is_administrator=user.is_administrator,
         is_auditor=user.is_auditor,
         epoch=user.auth_epoch,
+        rights_epoch=user.rights_epoch,
     )
 
 

@@ -1,7 +1,7 @@
 """Registry tokens: JWTs as distribution's "Token Authentication Specification" wants them.
 
 ES256 with the leaf's certificate in ``x5c``. Beside the standard claims a token carries one of
-ours, ``moorage``: the principal's immutable id and epoch, and per repository the project's
+ours, ``moorage``: the principal's immutable id and epochs, and per repository the project's
 incarnation, so that a token never outlives the user, the right or the project it was made for.
 """
 
@@ -112,6 +112,7 @@ def issue(principal: Principal, grants: Iterable[Grant], *, lifetime: int) -> st
             "admin": principal.is_administrator,
             "auditor": principal.is_auditor,
             "epoch": principal.epoch,
+            "rights": principal.rights_epoch,
             "projects": {
                 g.name: [g.project_id, g.is_by_public] for g in given if g.project_id is not None
             },
@@ -185,6 +186,7 @@ def _claims(claims: dict[str, Any]) -> TokenClaims:
         is_administrator=ours["admin"],
         is_auditor=ours["auditor"],
         epoch=ours["epoch"],
+        rights_epoch=ours["rights"],
     )
     grants = {}
     for entry in claims["access"]:

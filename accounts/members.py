@@ -1,10 +1,14 @@
-"""Who belongs to a project, and as what."""
+"""Who belongs to a project, and as what; every function writes its audit row and event.
+
+Taking rights away voids the registry tokens that the user holds; adding rights leaves them.
+"""
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts import audit, outbox
-from accounts.errors import Conflict
+from accounts.errors import Conflict, NotFound, PreconditionFailed
 from accounts.models import Project, ProjectMember, User
 from accounts.principals import Actor
 from accounts.roles import Role
@@ -21,12 +25,83 @@ def add(project: Project, *, user: User, role: Role, actor: Actor) -> ProjectMem
 @transaction.atomic
 def _add(project: Project, *, user: User, role: Role, actor: Actor) -> ProjectMember:
     member = ProjectMember.objects.create(project=project, user=user, role=role.value)
-    audit.record(
-        actor,
-        "create_member",
-        f"{project.name}: {user.username}",
-        project=project,
-        detail={"role": role.label},
-    )
-    outbox.emit("member.created", f"project:{project.pk}", username=user.username)
+    _record(member, "create", actor, role=role.label)
     return member
+
+
+@transaction.atomic
+def change_role(member: ProjectMember, *, role: Role, actor: Actor) -> ProjectMember:
+    """Give a member another role.
+
+    Raises ``PreconditionFailed`` for the project's last administrator, ``NotFound`` for a member
+    who left meanwhile.
+    """
+    locked = _locked(member)
+    if locked.role == role.value:
+        return locked
+    _require_another_administrator(locked)
+    former = Role(locked.role)
+    locked.role = role.value
+    locked.save(update_fields=["role", "updated_at"])
+    _void_registry_tokens(locked.user_id)
+    _record(locked, "update", actor, role=role.label, former=former.label)
+    return locked
+
+
+@transaction.atomic
+def remove(member: ProjectMember, *, actor: Actor) -> None:
+    """Take a user out of a project. Raises as ``change_role`` does."""
+    locked = _locked(member)
+    _require_another_administrator(locked)
+    _remove(locked, actor=actor)
+
+
+def remove_everywhere(user: User, *, actor: Actor) -> None:
+    """Take a user who is being deleted out of every project, even as its last administrator.
+
+    Part of the caller's transaction.
+    """
+    for member in user.memberships.select_related("project", "user"):
+        _remove(member, actor=actor)
+
+
+def _remove(member: ProjectMember, *, actor: Actor) -> None:
+    _record(member, "delete", actor, role=Role(member.role).label)
+    member.delete()
+    _void_registry_tokens(member.user_id)
+
+
+def _locked(member: ProjectMember) -> ProjectMember:
+    """Return the row as it is now, with the project locked: its administrators are counted."""
+    Project.objects.select_for_update(no_key=True).get(pk=member.project_id)
+    locked = (
+        ProjectMember.objects.select_related("project", "user")
+        .filter(pk=member.pk, project=member.project_id)
+        .first()
+    )
+    if locked is None:
+        raise NotFound(_("member not found"))
+    return locked
+
+
+def _require_another_administrator(member: ProjectMember) -> None:
+    if member.role != Role.PROJECT_ADMIN.value:
+        return
+    others = ProjectMember.objects.filter(
+        project=member.project_id, role=Role.PROJECT_ADMIN.value, user__is_active=True
+    ).exclude(pk=member.pk)
+    if not others.exists():
+        raise PreconditionFailed(
+            _("This is the project's last administrator; make somebody else one first.")
+        )
+
+
+def _void_registry_tokens(user_id: int) -> None:
+    User.objects.filter(pk=user_id).update(rights_epoch=F("rights_epoch") + 1)
+
+
+def _record(member: ProjectMember, verb: str, actor: Actor, **detail: str) -> None:
+    project, username = member.project, member.user.username
+    resource = f"{project.name}: {username}"
+    audit.record(actor, f"{verb}_member", resource, project=project, detail=detail)
+    outbox.emit(f"member.{verb}d", f"project:{project.pk}", username=username)

@@ -10,8 +10,8 @@ class Principal:
     """A user, a robot, the system itself, or nobody in particular (anonymous).
 
     ``kind`` is ``user``, ``robot``, ``system`` or ``anonymous``; ``epoch`` is the user's or
-    robot's ``auth_epoch`` when the principal was made. One that came by a personal token has its
-    id and what its scopes allow (``None``: no limit).
+    robot's ``auth_epoch`` when the principal was made, ``rights_epoch`` the user's. One that came
+    by a personal token has its id and what its scopes allow (``None``: no limit).
     """
 
     kind: str
@@ -23,6 +23,7 @@ class Principal:
     robot_id: int | None = None
     token_id: int | None = None
     scopes: frozenset[str] | None = None
+    rights_epoch: int = 0
 
     @property
     def is_anonymous(self) -> bool:

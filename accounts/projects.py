@@ -1,4 +1,7 @@
-"""Making and removing projects; every function writes its audit row in its own transaction."""
+"""Making, changing and removing projects; every function writes its audit row and event."""
+
+import datetime
+from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -6,13 +9,27 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import audit, outbox
-from accounts.errors import BadRequest, Conflict, NotFound
-from accounts.models import Project, ProjectMember, User
+from accounts.errors import BadRequest, Conflict, Denied, NotFound
+from accounts.models import Project, ProjectAlias, ProjectMember, User
 from accounts.models.projects import RESERVED_PROJECT_NAMES
 from accounts.principals import Actor
 from accounts.roles import Role
 
 _MAX_BYTES = 2**63 - 1
+MAX_TRASH_DAYS = 365
+# How long pulls by a former name work, where the one who renames says nothing else.
+ALIAS_DAYS = 30
+MAX_ALIAS_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What of a project is to be changed; ``None`` leaves it as it is."""
+
+    is_public: bool | None = None
+    is_read_only: bool | None = None
+    storage_limit: int | None = None
+    trash_days: int | None = None
 
 
 def create(
@@ -28,13 +45,8 @@ def create(
     Raises ``BadRequest`` (with ``field``) for a name or limit that breaks a rule, ``Conflict``
     for a name that is taken.
     """
-    if storage_limit != -1 and not 0 < storage_limit <= _MAX_BYTES:
-        raise BadRequest(
-            _("The storage limit is a number of bytes above 0, or -1 for none."),
-            field="storage_limit",
-        )
-    if name in RESERVED_PROJECT_NAMES:
-        raise BadRequest(_("This name is reserved; choose another."), field="name")
+    _require_limit(storage_limit)
+    _require_unreserved(name)
     try:
         return _create(
             Project(name=name, is_public=is_public, storage_limit=storage_limit),
@@ -49,15 +61,10 @@ def create(
 @transaction.atomic
 def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
     project.owner = owner or User.objects.get(pk=actor.principal.user_id or 0)
-    try:
-        project.clean_fields(exclude=["registry_key"])
-    except ValidationError as error:
-        field, messages = next(iter(error.message_dict.items()))
-        raise BadRequest(messages[0], field=field) from error
-    if Project.objects.alive().filter(name=project.name).exists():
-        raise Conflict(_("A project of this name exists."), field="name")
+    _require_sound(project)
     project.registry_key = _free_registry_key(project.name)
     project.save(force_insert=True)
+    _take_name(project)
     ProjectMember.objects.create(project=project, user=project.owner, role=Role.PROJECT_ADMIN.value)
     audit.record(
         actor,
@@ -71,19 +78,126 @@ def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
 
 
 @transaction.atomic
+def update(project: Project, *, changes: Changes, actor: Actor) -> Project:
+    """Change a project's switches and limits.
+
+    Raises ``BadRequest`` (with ``field``), ``Denied`` for a storage limit that is not set by an
+    administrator, ``NotFound`` for a project that is gone.
+    """
+    if changes.storage_limit is not None:
+        if not actor.principal.is_administrator:
+            raise Denied(_("Only an administrator may set a storage limit."))
+        _require_limit(changes.storage_limit)
+    if changes.trash_days is not None and not 0 <= changes.trash_days <= MAX_TRASH_DAYS:
+        raise BadRequest(
+            _("The days in the trash are a number from 0 to %(max)d.") % {"max": MAX_TRASH_DAYS},
+            field="trash_days",
+        )
+    locked = _locked(project)
+    detail = {}
+    for name in Changes.__slots__:
+        wanted = getattr(changes, name)
+        if wanted is not None and wanted != getattr(locked, name):
+            setattr(locked, name, wanted)
+            detail[name] = wanted
+    if detail:
+        locked.save(update_fields=[*detail, "updated_at"])
+        audit.record(actor, "update_project", locked.name, project=locked, detail=detail)
+        outbox.emit("project.updated", f"project:{locked.pk}", name=locked.name)
+    return locked
+
+
+def rename(project: Project, *, name: str, alias_days: int = ALIAS_DAYS, actor: Actor) -> Project:
+    """Give a project another name; by the former one pulls still work for ``alias_days``.
+
+    Raises ``BadRequest`` (with ``field``), ``Conflict`` for a name that is taken, ``NotFound``.
+    """
+    if not 0 <= alias_days <= MAX_ALIAS_DAYS:
+        raise BadRequest(
+            _("The days that the former name still works are a number from 0 to %(max)d.")
+            % {"max": MAX_ALIAS_DAYS},
+            field="alias_days",
+        )
+    _require_unreserved(name)
+    try:
+        return _rename(project, name, datetime.timedelta(days=alias_days), actor)
+    except IntegrityError as error:
+        raise Conflict(_("A project of this name exists."), field="name") from error
+
+
+@transaction.atomic
+def _rename(project: Project, name: str, alias_life: datetime.timedelta, actor: Actor) -> Project:
+    locked = _locked(project)
+    former = locked.name
+    if name == former:
+        return locked
+    locked.name = name
+    _require_sound(locked)
+    locked.save(update_fields=["name", "updated_at"])
+    _take_name(locked)
+    if alias_life:
+        expires_at = timezone.now() + alias_life
+        ProjectAlias.objects.create(name=former, project=locked, expires_at=expires_at)
+    detail = {"former": former, "alias_days": alias_life.days}
+    audit.record(actor, "rename_project", name, project=locked, detail=detail)
+    outbox.emit("project.renamed", f"project:{locked.pk}", name=name, former=former)
+    return locked
+
+
+@transaction.atomic
 def remove(project: Project, *, actor: Actor) -> Project:
     """Delete a project: invisible at once, its name free at once, its tokens void at once.
 
     Rows and bytes stay until they are collected. Raises ``NotFound`` when it is gone already.
     """
-    locked = Project.objects.alive().select_for_update().filter(pk=project.pk).first()
-    if locked is None:
-        raise NotFound(_("project not found"))
+    locked = _locked(project)
     locked.deleted_at = timezone.now()
     locked.save(update_fields=["deleted_at", "updated_at"])
+    locked.aliases.all().delete()
     audit.record(actor, "delete_project", locked.name, project=locked)
     outbox.emit("project.deleted", f"project:{locked.pk}", name=locked.name)
     return locked
+
+
+def _locked(project: Project) -> Project:
+    locked = Project.objects.alive().select_for_update().filter(pk=project.pk).first()
+    if locked is None:
+        raise NotFound(_("project not found"))
+    return locked
+
+
+def _require_limit(storage_limit: int) -> None:
+    if storage_limit != -1 and not 0 < storage_limit <= _MAX_BYTES:
+        raise BadRequest(
+            _("The storage limit is a number of bytes above 0, or -1 for none."),
+            field="storage_limit",
+        )
+
+
+def _require_unreserved(name: str) -> None:
+    if name in RESERVED_PROJECT_NAMES:
+        raise BadRequest(_("This name is reserved; choose another."), field="name")
+
+
+def _require_sound(project: Project) -> None:
+    try:
+        project.clean_fields(exclude=["registry_key"])
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise BadRequest(messages[0], field=field) from error
+    if Project.objects.alive().filter(name=project.name).exclude(pk=project.pk).exists():
+        raise Conflict(_("A project of this name exists."), field="name")
+
+
+def _take_name(project: Project) -> None:
+    """Make sure that the name, just given to the project, is nobody's former one.
+
+    After the write: of two at once, the second waited there and sees the first one's alias.
+    """
+    aliases = ProjectAlias.objects.filter(name=project.name)
+    if aliases.current(timezone.now()).exclude(project=project).exists():
+        raise Conflict(_("A project of this name exists."), field="name")
+    aliases.delete()
 
 
 def _free_registry_key(name: str) -> str:

@@ -10,7 +10,7 @@ from accounts.models.credentials import (
     ThrottleCounter,
     UserSession,
 )
-from accounts.models.projects import Project, ProjectMember
+from accounts.models.projects import Project, ProjectAlias, ProjectMember
 from accounts.models.users import User
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PasswordReset",
     "PersonalToken",
     "Project",
+    "ProjectAlias",
     "ProjectMember",
     "Robot",
     "RobotGrant",

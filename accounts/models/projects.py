@@ -1,5 +1,6 @@
 """Projects and who belongs to them."""
 
+import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.core.validators import RegexValidator
@@ -112,6 +113,34 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ProjectAliasQuerySet(models.QuerySet["ProjectAlias"]):
+    """Questions about former names."""
+
+    def current(self, now: datetime.datetime) -> Self:
+        """Those that still lead to a project."""
+        return self.filter(expires_at__gt=now, project__deleted_at=None)
+
+
+class ProjectAlias(models.Model):
+    """A project's former name, which pulls may use for a while and no other project may take.
+
+    Whoever took it meanwhile would hand their images to everyone who still uses the old name.
+    """
+
+    name = ByteOrderedCharField(max_length=255, unique=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="aliases")
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProjectAliasQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} was {self.project_id}"
 
 
 class ProjectMember(models.Model):

@@ -23,7 +23,11 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person; ``auth_epoch`` is in every token, so raising it revokes them all."""
+    """A person.
+
+    Both epochs are in every registry token, so raising one voids those made before; ``auth_epoch``
+    is in every browser session too, ``rights_epoch`` only follows what the person may do.
+    """
 
     username = ByteOrderedCharField(
         _("Username"),
@@ -47,6 +51,8 @@ class User(AbstractBaseUser):
     is_auditor = models.BooleanField(_("Auditor"), default=False)
     is_active = models.BooleanField(_("Active"), default=True)
     auth_epoch = models.PositiveIntegerField(default=1, editable=False)
+    # The database knows the default too: the version before this one adds users without it.
+    rights_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

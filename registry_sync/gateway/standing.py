@@ -1,7 +1,8 @@
 """Who calls, for which repository, and does the token's every premise still hold?
 
 A token is a promise of up to 15 minutes. Each request looks up what may have changed since: the
-user (disabled, revoked), the project (deleted, made again, renamed, no longer public).
+user (disabled, revoked, with fewer rights), the project (deleted, made again, no longer public,
+renamed: its former name still serves pulls for a while).
 """
 
 import datetime
@@ -96,7 +97,8 @@ def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
 
 
 _CALLER = """
-SELECT u.auth_epoch, u.is_active, b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at
+SELECT u.auth_epoch, u.rights_epoch, u.is_active,
+  b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at
 FROM (SELECT 1 AS one) AS always
 LEFT JOIN accounts_user u ON u.id = %s
 LEFT JOIN accounts_robot b ON b.id = %s AND b.deleted_at IS NULL
@@ -121,15 +123,22 @@ def _caller_ids(principal: Principal) -> list[int | None]:
 
 def _stands(principal: Principal, row: Sequence[Any]) -> bool:
     """Whether user, robot and personal token are still what they were when the token was made."""
-    user_epoch, is_active, robot_epoch, is_disabled, robot_expiry, token_id, token_expiry = row
+    user_epoch, rights_epoch, is_active, *robot, token_id, token_expiry = row
+    robot_epoch, is_disabled, robot_expiry = robot
     now = timezone.now()
-    if principal.user_id is not None and not (is_active and user_epoch == principal.epoch):
+    if principal.user_id is not None and not (
+        is_active and user_epoch == principal.epoch and rights_epoch == principal.rights_epoch
+    ):
         return False
     if principal.robot_id is not None and (
         robot_epoch != principal.epoch or is_disabled or _is_past(robot_expiry, now)
     ):
         return False
     return principal.token_id is None or (token_id is not None and not _is_past(token_expiry, now))
+
+
+def _is_ahead(moment: datetime.datetime | str | None) -> bool:
+    return moment is not None and not _is_past(moment, timezone.now())
 
 
 def _is_past(moment: datetime.datetime | str | None, now: datetime.datetime) -> bool:
@@ -156,14 +165,16 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
 
 
 _STANDING = """
-SELECT u.auth_epoch, u.is_active, b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at,
-  p.registry_key, p.is_public, p.is_read_only, r.id
+SELECT u.auth_epoch, u.rights_epoch, u.is_active,
+  b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at,
+  p.name, a.expires_at, p.registry_key, p.is_public, p.is_read_only, r.id
 FROM accounts_project p
 LEFT JOIN accounts_user u ON u.id = %s
 LEFT JOIN accounts_robot b ON b.id = %s AND b.deleted_at IS NULL
 LEFT JOIN accounts_personaltoken t ON t.id = %s AND t.revoked_at IS NULL
 LEFT JOIN registry_sync_repository r ON r.project_id = p.id AND r.path = %s
-WHERE p.id = %s AND p.name = %s AND p.deleted_at IS NULL
+LEFT JOIN accounts_projectalias a ON a.project_id = p.id AND a.name = %s
+WHERE p.id = %s AND p.deleted_at IS NULL
 """
 
 
@@ -175,11 +186,13 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
     project_name, _, path = name.partition("/")
     principal = claims.principal
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [*_caller_ids(principal), path, grant.project_id, project_name])
+        cursor.execute(_STANDING, [*_caller_ids(principal), path, project_name, grant.project_id])
         row = cursor.fetchone()
-    if row is None or not _stands(principal, row[:7]):
+    if row is None or not _stands(principal, row[:8]):
         return None
-    registry_key, is_public, is_read_only, repository_id = row[7:]
+    current_name, alias_expiry, registry_key, is_public, is_read_only, repository_id = row[8:]
+    if current_name != project_name and not (action == "pull" and _is_ahead(alias_expiry)):
+        return None
     if grant.is_by_public and not is_public:
         return None
     return Standing(
