@@ -213,9 +213,9 @@ def projects_where(principal: Principal, action: str) -> QuerySet[Project]:
     if principal.robot_id is not None:
         grants = RobotGrant.objects.filter(robot_id=principal.robot_id, action=action)
         everywhere = grants.filter(scope=RobotGrant.Scope.ALL_PROJECTS)
-        allowed |= Exists(everywhere) | Exists(grants.filter(project=OuterRef("pk")))
+        allowed |= Q(Exists(everywhere)) | Q(Exists(grants.filter(project=OuterRef("pk"))))
     elif principal.user_id is not None:
         roles = [role.value for role, actions in ROLE_ACTIONS.items() if action in actions]
         members = ProjectMember.objects.filter(user_id=principal.user_id, role__in=roles)
-        allowed |= Exists(members.filter(project=OuterRef("pk")))
+        allowed |= Q(Exists(members.filter(project=OuterRef("pk"))))
     return projects.filter(allowed)

@@ -6,9 +6,7 @@ A robot's rights are never wider than its maker's, at the moment they are given.
 import datetime
 import hmac
 import ipaddress
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -18,49 +16,30 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import access, audit, outbox, passwords
+from accounts import audit, outbox, passwords, robot_terms
 from accounts.crypto import new_secret, secret_digest
-from accounts.errors import BadRequest, Conflict, Denied, NotFound
+from accounts.errors import BadRequest, Conflict, NotFound
 from accounts.models import Project, Robot, RobotGrant
 from accounts.principals import Actor, Principal
-from accounts.roles import ALL_ACTIONS
+from accounts.robot_terms import MAX_DAYS, Permission, Terms
+
+__all__ = ["MAX_DAYS", "Permission", "Terms"]
 
 KIND = "robot"
-MAX_DAYS = 36500
 SECRET_OVERLAP = datetime.timedelta(hours=24)
 USE_RESOLUTION = datetime.timedelta(minutes=1)
-# A glob over tags: what a tag may hold, wildcards, classes and alternatives.
-_TAG_PATTERN = re.compile(r"[A-Za-z0-9._*?\[\]{},!-]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """One right to be given: ``project`` is ``None`` for every project."""
-
-    action: str
-    project: Project | None
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Everything about a robot that its maker chooses; ``days`` is ``None`` for never."""
-
-    description: str = ""
-    days: int | None = None
-    permissions: tuple[Permission, ...] = ()
-    allowed_networks: tuple[str, ...] = ()
-    push_tag_patterns: tuple[str, ...] = ()
-    is_disabled: bool = False
-
-
-def create(*, name: str, project: Project | None, terms: Terms, actor: Actor) -> tuple[Robot, str]:
+def create(
+    *, name: str, project: Project | None, terms: Terms, chosen: str = "", actor: Actor
+) -> tuple[Robot, str]:
     """Make a robot of a project, or of the system, and return it with its secret.
 
-    Raises ``BadRequest`` (with ``field``), ``Conflict`` for a name that is taken, and ``Denied``
-    for rights that the maker does not have.
+    The secret is generated unless one is ``chosen``. Raises ``BadRequest`` (with ``field``),
+    ``Conflict`` for a name that is taken, and ``Denied`` for rights that the maker does not have.
     """
-    _require_sound(terms, project)
-    _require_within(actor.principal, terms.permissions)
+    robot_terms.require_sound(terms, project)
+    robot_terms.require_within(actor.principal, terms)
     robot = Robot(
         level=Robot.Level.PROJECT if project else Robot.Level.SYSTEM,
         project=project,
@@ -70,8 +49,7 @@ def create(*, name: str, project: Project | None, terms: Terms, actor: Actor) ->
         created_by_id=actor.principal.user_id or actor.principal.robot_id,
         created_by_name=actor.principal.name,
     )
-    secret = new_secret(KIND)
-    robot.secret_hash = f"sha256${secret_digest(secret)}"
+    secret, robot.secret_hash = _secret(chosen)
     try:
         return _create(robot, terms, actor), secret
     except IntegrityError as error:
@@ -99,8 +77,8 @@ def update(robot: Robot, *, terms: Terms, actor: Actor) -> Robot:
 
     ``days`` counts from the robot's making, as Harbor's does. Raises as ``create`` does.
     """
-    _require_sound(terms, robot.project)
-    _require_within(actor.principal, terms.permissions)
+    robot_terms.require_sound(terms, robot.project)
+    robot_terms.require_within(actor.principal, terms)
     return _update(robot, terms, actor)
 
 
@@ -124,14 +102,18 @@ def refresh_secret(
 
     Raises ``BadRequest`` for a chosen one that breaks the password rules, ``NotFound``.
     """
+    secret, hashed = _secret(chosen)
+    return _store_secret(robot, hashed, overlap, actor), secret
+
+
+def _secret(chosen: str) -> tuple[str, str]:
+    """Return a secret, the chosen one or a new one, with what is stored of it."""
     if chosen:
         secret = passwords.normalised(chosen)
         passwords.require_good(secret, field="secret")
-        hashed = make_password(secret)
-    else:
-        secret = new_secret(KIND)
-        hashed = f"sha256${secret_digest(secret)}"
-    return _store_secret(robot, hashed, overlap, actor), secret
+        return secret, make_password(secret)
+    secret = new_secret(KIND)
+    return secret, f"sha256${secret_digest(secret)}"
 
 
 @transaction.atomic
@@ -248,70 +230,8 @@ def _save_grants(robot: Robot, permissions: Iterable[Permission]) -> None:
 
 
 def _scope(permission: Permission) -> RobotGrant.Scope:
+    if permission.is_system:
+        return RobotGrant.Scope.SYSTEM
     if permission.project is not None:
         return RobotGrant.Scope.PROJECT
     return RobotGrant.Scope.ALL_PROJECTS
-
-
-def _require_sound(terms: Terms, project: Project | None) -> None:
-    if terms.days is not None and not 0 < terms.days <= MAX_DAYS:
-        raise BadRequest(
-            _("The days until it expires are a number from 1 to %(max)d.") % {"max": MAX_DAYS},
-            field="duration",
-        )
-    if not terms.permissions:
-        raise BadRequest(_("Choose at least one permission."), field="permissions")
-    _require_known(terms.permissions, project)
-    for network in terms.allowed_networks:
-        _require_network(network)
-    for pattern in terms.push_tag_patterns:
-        if not _TAG_PATTERN.fullmatch(pattern):
-            raise BadRequest(
-                _("%(pattern)s is not a pattern for tags, such as pr-* or v1.?.")
-                % {"pattern": pattern[:64]},
-                field="push_tag_patterns",
-            )
-
-
-def _require_known(permissions: Iterable[Permission], project: Project | None) -> None:
-    for permission in permissions:
-        if permission.action not in ALL_ACTIONS:
-            raise BadRequest(
-                _("There is no permission %(action)s.") % {"action": permission.action[:64]},
-                field="permissions",
-            )
-        if project is not None and permission.project != project:
-            raise BadRequest(
-                _("A project's robot has permissions in that project only."), field="permissions"
-            )
-
-
-def _require_network(network: str) -> None:
-    try:
-        ipaddress.ip_network(network)
-    except ValueError as error:
-        raise BadRequest(
-            _("%(network)s is not an address or a network such as 10.0.0.0/8.")
-            % {"network": network[:64]},
-            field="allowed_networks",
-        ) from error
-
-
-def _require_within(maker: Principal, permissions: Iterable[Permission]) -> None:
-    """Raise ``Denied`` for a right that the maker lacks; nobody widens themselves by a robot."""
-    if maker.is_administrator:
-        return
-    by_project: dict[Project | None, set[str]] = {}
-    for permission in permissions:
-        by_project.setdefault(permission.project, set()).add(permission.action)
-    if None in by_project:
-        raise Denied(_("Only an administrator may give permissions in every project."))
-    projects = [project for project in by_project if project is not None]
-    own = access.rights(maker, projects)
-    for project in projects:
-        missing = by_project[project] - own[project.pk]
-        if missing:
-            raise Denied(
-                _("You cannot give a permission that you do not have: %(actions)s.")
-                % {"actions": ", ".join(sorted(missing))}
-            )

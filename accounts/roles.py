@@ -106,3 +106,59 @@ ALL_ACTIONS: frozenset[str] = frozenset().union(*ROLE_ACTIONS.values())
 READING_ACTIONS: frozenset[str] = frozenset(
     action for action in ALL_ACTIONS if action.rpartition(":")[2] in {"read", "list", "pull"}
 )
+
+# What a robot can be given: Harbor's catalogue (``const.go``), for one project and for the system.
+_ROBOT_TABLE = {
+    "log": "L",
+    "project": "R D U",
+    "metadata": "C R U D L",
+    "repository": "R U D L pull push",
+    "artifact": "R C L D",
+    "scan": "C R stop",
+    "sbom": "C R stop",
+    "tag": "C L D",
+    "accessory": "L",
+    "artifact-addition": "R",
+    "artifact-label": "C D",
+    "scanner": "C R",
+    "preheat-policy": "C R U D L",
+    "immutable-tag": "C D L U",
+    "notification-policy": "C R U D L",
+    "tag-retention": "C R U D L",
+    "label": "C R U D L",
+    "quota": "R",
+    "robot": "C R L D",
+    "export-cve": "C R",
+    "member": "C R U D L",
+}
+_SYSTEM_TABLE = {
+    "audit-log": "L",
+    "preheat-instance": "C R U D L",
+    "project": "L C",
+    "replication-policy": "C R U D L",
+    "replication": "R C L",
+    "replication-adapter": "L",
+    "registry": "C R U D L",
+    "scan-all": "C R U stop",
+    "system-volumes": "R",
+    "garbage-collection": "C R U L stop",
+    "purge-audit": "C R U L stop",
+    "jobservice-monitor": "L stop",
+    "scanner": "C R U D L",
+    "label": "C R U D",
+    "security-hub": "R L",
+    "catalog": "R",
+    "quota": "R L U",
+    "robot": "C R L D",
+    "user": "C R U D L",
+    "ldap-user": "C L",
+    "user-group": "C R U D L",
+}
+
+
+def _expanded(table: dict[str, str]) -> frozenset[str]:
+    return frozenset().union(*(_expand(resource, rights) for resource, rights in table.items()))
+
+
+ROBOT_ACTIONS: frozenset[str] = _expanded(_ROBOT_TABLE)
+SYSTEM_ACTIONS: frozenset[str] = _expanded(_SYSTEM_TABLE)
