@@ -1,7 +1,7 @@
 """``/v2/_catalog``: the repositories that the caller may pull (distribution, "Catalog")."""
 
 import orjson
-from django.db.models import Q, Value
+from django.db.models import CharField, Q, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 
@@ -30,6 +30,7 @@ def catalog(request: HttpRequest) -> HttpResponse:
         repositories = repositories.filter(
             Q(project__name__gt=last_project) | Q(project__name=last_project, path__gt=last_path)
         )
-    names = repositories.values_list(Concat("project__name", Value("/"), "path"), flat=True)
+    full_name = Concat("project__name", Value("/"), "path", output_field=CharField())
+    names = repositories.values_list(full_name, flat=True)
     found, headers = page(names, limit, "/v2/_catalog")
     return respond(orjson.dumps({"repositories": found}), headers=headers)
