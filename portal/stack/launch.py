@@ -70,7 +70,10 @@ def main(run: Path, name: str, command: list[str]) -> None:
     end_leftovers(run, name)
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)
-    (run / f"{name}.pid").write_text(f"{os.getpgid(0)}\n")
+    # Whoever reads it meanwhile finds the old number or the new one.
+    note = run / f"{name}.pid.new"
+    note.write_text(f"{os.getpgid(0)}\n")
+    note.replace(run / f"{name}.pid")
     os.chdir(run / name)
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted
