@@ -76,13 +76,14 @@ def audit_key(directory: Path) -> bytes:
 
 
 def current_leaf(directory: Path) -> Leaf:
-    """Return the leaf to sign with, renewing it first when it is due."""
+    """Return the leaf to sign with, made anew where it is missing or due."""
     path = directory / "leaf.pem"
-    leaf = _read_leaf(path)
-    if leaf.is_due(datetime.datetime.now(datetime.UTC)):
-        ensure_keys(directory)
+    if path.exists():
         leaf = _read_leaf(path)
-    return leaf
+        if not leaf.is_due(datetime.datetime.now(datetime.UTC)):
+            return leaf
+    ensure_keys(directory)
+    return _read_leaf(path)
 
 
 def ca_certificate(directory: Path) -> x509.Certificate:

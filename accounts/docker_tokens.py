@@ -30,6 +30,7 @@ from accounts.scopes import Grant
 LEEWAY_SECONDS = 60
 _MAX_TOKEN_LENGTH = 16 * 1024
 _REMEMBERED_TOKENS = 10_000
+_TIMES = ("exp", "iat", "nbf")
 _REQUIRED = ["exp", "iat", "nbf", "aud", "iss", "sub", "jti"]
 
 
@@ -157,8 +158,11 @@ def _verify(token: str) -> TokenClaims:
             audience=settings.MOORAGE_TOKEN_SERVICE,
             issuer=settings.MOORAGE_TOKEN_ISSUER,
             leeway=LEEWAY_SECONDS,
-            options={"require": _REQUIRED},
+            # The registry takes neither a list of audiences nor a time that is no whole number.
+            options={"require": _REQUIRED, "strict_aud": True},
         )
+        if not all(type(claims[name]) is int for name in _TIMES):
+            raise ValueError("times are whole seconds")
         return _claims(claims)
     except (jwt.PyJWTError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unauthorized("the token is not valid") from error
