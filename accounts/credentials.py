@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit, passwords, personal_tokens, robots, throttle
 from accounts.crypto import is_secret, keyed_digest
-from accounts.errors import Unauthorized
+from accounts.errors import Denied, Unauthorized
 from accounts.models import AuditEntry, User
 from accounts.principals import ANONYMOUS, Actor, Principal
 
@@ -72,6 +72,19 @@ def authenticate(authorization: str, *, actor: Actor) -> Principal:
     A user's password, a personal token in its place, or a robot's secret. Raises ``Unauthorized``
     for malformed or wrong credentials, ``TooManyRequests`` when throttled.
     """
+    username, password = _basic(authorization)
+    return check(username, password, actor=actor)
+
+
+def password_in(authorization: str) -> str:
+    """The password of an ``Authorization: Basic`` header; empty where there is none."""
+    try:
+        return _basic(authorization)[1]
+    except Unauthorized:
+        return ""
+
+
+def _basic(authorization: str) -> tuple[str, str]:
     scheme, _separator, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise Unauthorized(_("Basic credentials are needed here."))
@@ -82,7 +95,7 @@ def authenticate(authorization: str, *, actor: Actor) -> Principal:
     username, separator, password = text.partition(":")
     if not separator or not username or "\0" in text:
         raise Unauthorized(_("The Authorization header is malformed."))
-    return check(username, password, actor=actor)
+    return username, password
 
 
 def check(username: str, password: str, *, actor: Actor) -> Principal:
@@ -104,7 +117,11 @@ def authenticate_token(secret: str, *, actor: Actor) -> Principal:
 
     Raises as ``authenticate`` does.
     """
-    return _throttled("personal token", actor, lambda: _by_token(secret, "", actor))
+    if not is_secret(secret, personal_tokens.KIND):
+        raise Unauthorized(_("A personal token is needed here."))
+    # A name of its own for each: a shared one would let failures of some throttle all others.
+    account = f"token {secret[:12]}"
+    return _throttled(account, actor, lambda: _by_token(secret, "", actor))
 
 
 def _throttled(account: str, actor: Actor, find: Callable[[], Principal | None]) -> Principal:
@@ -129,6 +146,28 @@ def _by_token(secret: str, username: str, actor: Actor) -> Principal | None:
     )
 
 
+def confirm(user: User, password: str, *, actor: Actor) -> None:
+    """Make sure that a signed-in user knows their password, before something that matters.
+
+    Raises ``Denied`` for a wrong one, ``TooManyRequests`` when throttled.
+    """
+    secret = _comparable(password)
+    key = _memo.key(user, secret)
+    if _memo.holds(key):
+        return
+    throttle.check(user.username, actor.address)
+    if not passwords.verify(secret, user.password):
+        throttle.record_failure(user.username, actor.address)
+        audit.record(actor, "confirm_password", user.username, outcome=AuditEntry.Outcome.DENIED)
+        raise Denied(_("The current password is wrong."), field="current_password")
+    _memo.add(key)
+
+
+def _comparable(password: str) -> str:
+    """What is compared of a password; one that is too long costs no more than one that is not."""
+    return passwords.normalised(password[: passwords.MAX_LENGTH + 1])
+
+
 def check_password(username: str, password: str, *, actor: Actor) -> User:
     """Return the active user whose password this is.
 
@@ -138,7 +177,7 @@ def check_password(username: str, password: str, *, actor: Actor) -> User:
     """
     # PostgreSQL stores no NUL; no user's name has one.
     name = username.lower().replace("\0", "\ufffd")[:255]
-    secret = passwords.normalised(password[: passwords.MAX_LENGTH + 1])
+    secret = _comparable(password)
     user = User.objects.filter(username=name, is_active=True).first()
     key = _memo.key(user, secret) if user else b""
     if user is not None and _memo.holds(key):

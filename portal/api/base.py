@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth import SESSION_KEY
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts import credentials
+from accounts import credentials, sessions
 from accounts.errors import Unauthorized
 from accounts.models import User
 from accounts.principals import ANONYMOUS, Actor, Principal
@@ -25,14 +25,18 @@ def principal_of(request: Request) -> Principal:
 
 
 class HeaderAuthentication(BaseAuthentication):
-    """A user's name and password in the Authorization header."""
+    """The Authorization header: Basic, or a personal token as Bearer."""
 
     def authenticate(self, request: Request) -> tuple[None, Principal] | None:
         """Return the principal as ``request.auth``; there is no user object to carry about."""
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if not header:
             return None
-        return None, credentials.authenticate(header, actor=Actor.of(ANONYMOUS, request.META))
+        actor = Actor.of(ANONYMOUS, request.META)
+        scheme, _separator, secret = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return None, credentials.authenticate_token(secret.strip(), actor=actor)
+        return None, credentials.authenticate(header, actor=actor)
 
 
 class BrowserAuthentication(SessionAuthentication):
@@ -50,6 +54,7 @@ class BrowserAuthentication(SessionAuthentication):
         if principal.is_anonymous:
             raise Unauthorized("The session has ended; sign in again.")
         self.enforce_csrf(request)
+        sessions.note_seen(session.session_key, address=request.META.get("moorage.address", ""))
         return None, principal
 
 
@@ -70,18 +75,61 @@ class Anyone(BasePermission):
 
 
 class SignedIn(BasePermission):
-    """Whoever proved who they are."""
+    """Whoever proved who they are: people and robots; auditors only where nothing changes."""
+
+    message = "Auditors change nothing."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Refuse strangers."""
-        return not principal_of(request).is_anonymous
+        """Refuse strangers, and auditors' changes."""
+        principal = principal_of(request)
+        is_safe = request.method in SAFE_METHODS
+        return not principal.is_anonymous and (
+            is_safe or principal.is_administrator or not principal.is_auditor
+        )
 
 
-class Administrators(SignedIn):
-    """Administrators of the whole system."""
+class People(BasePermission):
+    """Everyone with an account of their own to look after, auditors included; no robots."""
+
+    message = "Only people may do this."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Refuse strangers and robots."""
+        return principal_of(request).user_id is not None
+
+
+class Makers(People):
+    """People who may make something of their own: everyone but auditors."""
+
+    message = "Only people may do this, and auditors change nothing."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Refuse strangers, robots, and auditors who are not administrators."""
+        principal = principal_of(request)
+        is_only_auditor = principal.is_auditor and not principal.is_administrator
+        return super().has_permission(request, view) and not is_only_auditor
+
+
+class InPerson(People):
+    """People by password or browser: what a personal token must not do for its owner.
+
+    A stolen token could otherwise make itself a wider one, or one that lasts.
+    """
+
+    message = "A personal token cannot do this; use a password or the browser."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Refuse strangers, robots and tokens."""
+        return super().has_permission(request, view) and principal_of(request).token_id is None
+
+
+class Administrators(BasePermission):
+    """Administrators of the whole system; where nothing changes, auditors too."""
 
     message = "Only an administrator may do this."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """Refuse everybody else."""
-        return super().has_permission(request, view) and principal_of(request).is_administrator
+        principal = principal_of(request)
+        is_safe = request.method in SAFE_METHODS
+        return principal.is_administrator or (is_safe and principal.is_auditor)

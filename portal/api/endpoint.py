@@ -10,7 +10,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -95,6 +95,13 @@ class Endpoint(APIView):
         if method not in self.http_method_names or not hasattr(self, method):
             raise exceptions.MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)
+
+    def check_permissions(self, request: Request) -> None:
+        """Hold a personal token to its scopes before anything else is asked."""
+        scope = "api:read" if request.method in SAFE_METHODS else "api:write"
+        if not principal_of(request).may_use(scope):
+            raise Denied(f"The personal token lacks the scope {scope}.")
+        super().check_permissions(request)
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None

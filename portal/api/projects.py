@@ -16,7 +16,7 @@ from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import Role
 from portal.api import query
-from portal.api.base import Anyone, SignedIn
+from portal.api.base import Anyone, Makers
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.paging import Page
 from registry_sync.models import Repository
@@ -101,7 +101,7 @@ class ProjectOutput(serializers.Serializer[Project]):
 class Projects(Endpoint):
     """``/projects``."""
 
-    permissions = {"GET": Anyone, "HEAD": Anyone, "POST": SignedIn}
+    permissions = {"GET": Anyone, "HEAD": Anyone, "POST": Makers}
 
     def get(self, request: Request) -> Response:
         """List what the caller may know of."""
@@ -135,7 +135,7 @@ class Projects(Endpoint):
             name=wanted["project_name"],
             is_public=_is_public(wanted),
             # A quota is not for those it limits to set.
-            storage_limit=limit if limit is not None and self.principal.is_administrator else -1,
+            storage_limit=limit if self.principal.is_administrator else None,
             actor=self.actor,
         )
         name_or_id = project.name if by_name else project.pk

@@ -27,11 +27,15 @@ class Caller:
 
     client: Client
     username: str
+    # Sent in place of the user's password.
+    header: str = ""
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Send a request; ``body`` is JSON; headers are written ``X_Is_Resource_Name``."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.username:
+        if self.header:
+            sent.setdefault("Authorization", self.header)
+        elif self.username:
             sent.setdefault("Authorization", basic(self.username, password_of(self.username)))
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
         content_type = sent.pop("Content-Type", "application/json")

@@ -5,7 +5,30 @@
 
 from dataclasses import dataclass, field
 
-CALLERS = ("anonymous", "outsider", "guest", "developer", "project_admin", "administrator")
+# The robot is one of ``team`` that pushes and pulls (``ROBOT_ACTIONS``), the token is the
+# administrator's and may only read.
+CALLERS = (
+    "anonymous",
+    "outsider",
+    "guest",
+    "developer",
+    "project_admin",
+    "administrator",
+    "auditor",
+    "robot",
+    "token",
+)
+ROBOT_ACTIONS = (
+    "project:read",
+    "repository:read",
+    "repository:list",
+    "repository:pull",
+    "repository:push",
+    "artifact:read",
+    "artifact:list",
+    "tag:list",
+    "tag:create",
+)
 
 
 @dataclass(frozen=True)
@@ -36,28 +59,33 @@ ROWS = (
         "HEAD",
         "v2.0/projects",
         "/api/v2.0/projects?project_name=team",
-        (404, 404, 200, 200, 200, 200),
+        (404, 404, 200, 200, 200, 200, 200, 200, 200),
     ),
     Row(
         "POST",
         "v2.0/projects",
         "/api/v2.0/projects",
-        (401, 201, 201, 201, 201, 201),
+        (401, 201, 201, 201, 201, 201, 403, 403, 403),
         {"project_name": "fresh"},
     ),
     Row(
         "GET",
         "v2.0/projects/<str:name_or_id>",
         "/api/v2.0/projects/team",
-        (401, 404, 200, 200, 200, 200),
+        (401, 404, 200, 200, 200, 200, 200, 200, 200),
     ),
     Row(
         "POST",
         "v2.0/users",
         "/api/v2.0/users",
-        (401, 403, 403, 403, 403, 201),
+        (401, 403, 403, 403, 403, 201, 403, 403, 403),
         {"username": "newcomer", "password": "a password of their own"},
     ),
-    Row("GET", "v2.0/users/current", "/api/v2.0/users/current", (401, 200, 200, 200, 200, 200)),
+    Row(
+        "GET",
+        "v2.0/users/current",
+        "/api/v2.0/users/current",
+        (401, 200, 200, 200, 200, 200, 200, 412, 200),
+    ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.urls import URLPattern
 
+from accounts import personal_tokens, robots
+from accounts.models import Project, User
+from accounts.principals import SYSTEM_ACTOR
+from accounts.robots import Permission, Terms
 from portal.api import urls
 from portal.api.endpoint import Endpoint
-from tests.portal.api.conftest import Caller
-from tests.portal.api.route_matrix import CALLERS, ROWS, Row
+from tests.conftest import make_user
+from tests.portal.api.conftest import Caller, basic
+from tests.portal.api.route_matrix import CALLERS, ROBOT_ACTIONS, ROWS, Row
 
 USERNAMES = {
     "anonymous": "",
@@ -18,6 +23,7 @@ USERNAMES = {
     "developer": "bob",
     "project_admin": "alice",
     "administrator": "admin",
+    "auditor": "audrey",
 }
 # Where credentials are not even looked at.
 OPEN = {"", "v2.0/ping", "v2.0/health"}
@@ -37,6 +43,44 @@ def _methods(pattern: URLPattern) -> Iterator[str]:
             yield method.upper()
 
 
+def _auditor() -> None:
+    make_user("audrey")
+    User.objects.filter(username="audrey").update(is_auditor=True)
+
+
+def _robots_header() -> str:
+    team = Project.objects.get(name="team")
+    permissions = tuple(Permission(action, team) for action in ROBOT_ACTIONS)
+    terms = Terms(permissions=permissions)
+    robot, secret = robots.create(name="ci", project=team, terms=terms, actor=SYSTEM_ACTOR)
+    return basic(robots.login_name(robot), secret)
+
+
+def _tokens_header() -> str:
+    admin = User.objects.get(username="admin")
+    _token, secret = personal_tokens.create(
+        admin, name="reader", scopes=["api:read"], days=1, actor=SYSTEM_ACTOR
+    )
+    return f"Bearer {secret}"
+
+
+@pytest.fixture
+def caller_of_kind(caller: Callable[[str], Caller]) -> Callable[[str], Caller]:
+    """Return a function from a kind of caller to one."""
+
+    def find(kind: str) -> Caller:
+        client = caller("").client
+        if kind == "robot":
+            return Caller(client, "", _robots_header())
+        if kind == "token":
+            return Caller(client, "", _tokens_header())
+        if kind == "auditor":
+            _auditor()
+        return caller(USERNAMES[kind])
+
+    return find
+
+
 def test_every_route_has_a_row() -> None:
     routes = {
         (method, str(pattern.pattern))
@@ -53,13 +97,17 @@ def test_every_method_names_its_permission() -> None:
             assert set(endpoint.permissions) == set(_methods(pattern)), endpoint
 
 
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_every_row_answers_every_caller(row: Row) -> None:
+    assert len(row.expected) == len(CALLERS)
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("row", "kind"), list(itertools.product(ROWS, CALLERS)), ids=lambda value: str(value)
 )
-def test_the_matrix_holds(row: Row, kind: str, caller: Callable[[str], Caller]) -> None:
-    somebody = caller(USERNAMES[kind])
-    response = somebody.call(row.method, row.path, row.body or None)
+def test_the_matrix_holds(row: Row, kind: str, caller_of_kind: Callable[[str], Caller]) -> None:
+    response = caller_of_kind(kind).call(row.method, row.path, row.body or None)
     assert response.status_code == row.expected[CALLERS.index(kind)], response.content
 
 
