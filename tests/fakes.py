@@ -97,9 +97,10 @@ class FakeRegistry:
         self._begin("put_manifest", repository, digest)
         if digest_of(content) != digest:
             raise RegistryRejectedError(400, "DIGEST_INVALID")
-        for reference in self._references(media_type, content):
-            if not self._holds(repository, reference):
-                raise RegistryRejectedError(400, "MANIFEST_BLOB_UNKNOWN", reference)
+        references = self._references(media_type, content)
+        missing = tuple(digest for digest in references if not self._holds(repository, digest))
+        if missing:
+            raise RegistryRejectedError(400, "MANIFEST_BLOB_UNKNOWN", missing)
         with self._lock:
             self.manifests[repository, digest] = (media_type, content)
 

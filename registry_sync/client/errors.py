@@ -10,11 +10,11 @@ class RegistryUnavailableError(RegistryError):
 
 
 class RegistryRejectedError(RegistryError):
-    """The registry refused the request; ``code`` is the specification's, ``digest`` the culprit."""
+    """The registry refused; ``code`` is the specification's, ``digests`` are what is at fault."""
 
-    def __init__(self, status: int, code: str, digest: str = "") -> None:
+    def __init__(self, status: int, code: str, digests: tuple[str, ...] = ()) -> None:
         """``status`` is HTTP's; ``code`` is empty where the answer named none."""
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
-        self.digest = digest
+        self.digests = digests

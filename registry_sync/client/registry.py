@@ -145,21 +145,24 @@ class RegistryClient:
     def _expect(response: requests.Response, *statuses: int) -> None:
         if response.status_code in statuses:
             return
-        code, digest = _first_error(response)
+        code, digests = _errors(response)
         if 400 <= response.status_code < 500 and response.status_code not in {401, 408, 429}:
-            raise RegistryRejectedError(response.status_code, code, digest)
+            raise RegistryRejectedError(response.status_code, code, digests)
         # 401 would mean that our own token is refused: trouble of ours, never the client's.
         raise RegistryUnavailableError(f"the registry answered {response.status_code}")
 
 
-def _first_error(response: requests.Response) -> tuple[str, str]:
-    """Return code and digest of the first error; its message may hold paths and stays here."""
+def _errors(response: requests.Response) -> tuple[str, tuple[str, ...]]:
+    """Return the first error's code and each one's digest; their messages may hold paths."""
     try:
-        error = response.json()["errors"][0]
-        detail = error.get("detail")
-        digest = detail.get("digest", "") if isinstance(detail, dict) else ""
-        if not digest and isinstance(detail, str) and detail.startswith("sha256:"):
-            digest = detail
-        return str(error["code"]), str(digest)
+        errors = response.json()["errors"]
+        named = [_digest(error.get("detail")) for error in errors]
+        return str(errors[0]["code"]), tuple(digest for digest in named if digest)
     except (ValueError, LookupError, TypeError, AttributeError):
-        return "", ""
+        return "", ()
+
+
+def _digest(detail: Any) -> str:
+    if isinstance(detail, dict):
+        detail = detail.get("digest")
+    return detail if isinstance(detail, str) and detail.startswith("sha256:") else ""

@@ -131,9 +131,9 @@ def _store(standing: Standing, repository: Repository, manifest: Manifest) -> No
     except RegistryRejectedError as error:
         if error.code != "MANIFEST_BLOB_UNKNOWN":
             raise
-        if error.digest:
-            blobs.forget(repository, error.digest)
-        raise _blob_missing(error.digest) from error
+        for digest in error.digests:
+            blobs.forget(repository, digest)
+        raise _blob_missing(error.digests[0] if error.digests else "") from error
 
 
 def _blob_missing(digest: str) -> ProtocolError:

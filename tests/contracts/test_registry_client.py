@@ -206,7 +206,15 @@ class TestManifests:
         with pytest.raises(RegistryRejectedError) as error:
             subject.put(image)
         assert (error.value.status, error.value.code) == (400, "MANIFEST_BLOB_UNKNOWN")
-        assert error.value.digest == digest_of(image.blobs[lost])
+        assert error.value.digests == (digest_of(image.blobs[lost]),)
+
+    def test_every_missing_blob_is_named(self, subject: Subject) -> None:
+        image = make_image(layers=(b"lost one", b"kept", b"lost two"))
+        subject.upload("team/lossy", b"kept")
+        with pytest.raises(RegistryRejectedError) as error:
+            subject.put(image, "team/lossy")
+        lost = {digest_of(blob) for blob in image.blobs if blob != b"kept"}
+        assert set(error.value.digests) == lost
 
     def test_a_blob_of_another_repository_is_missing(self, subject: Subject) -> None:
         image = make_image()
@@ -242,7 +250,7 @@ class TestManifests:
         with pytest.raises(RegistryRejectedError) as error:
             subject.put(make_index(child))
         assert error.value.code == "MANIFEST_BLOB_UNKNOWN"
-        assert error.value.digest == child.digest
+        assert error.value.digests == (child.digest,)
 
     def test_an_index_of_blobs_is_stored(self, subject: Subject) -> None:
         """BuildKit's cache."""

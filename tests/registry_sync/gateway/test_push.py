@@ -290,11 +290,19 @@ class TestRefusedByTheRegistry:
         assert nothing_happened()
         assert bob_app.head(f"team/app/blobs/{lost}").status_code == 404
 
+    def test_all_missing_blobs_are_sent_again_at_once(
+        self, bob_app: Caller, image: Image, app: Repository, registry: FakeRegistry
+    ) -> None:
+        registry.meanwhile["put_manifest"] = registry.links.clear
+        put(bob_app, image)
+        for blob in image.blobs:
+            assert bob_app.head(f"team/app/blobs/{digest_of(blob)}").status_code == 404
+
     def test_its_own_words_do_not_get_out(
         self, bob_app: Caller, image: Image, registry: FakeRegistry
     ) -> None:
         registry.failures["put_manifest"] = RegistryRejectedError(
-            400, "MANIFEST_INVALID", "/srv/secret"
+            400, "MANIFEST_INVALID", ("/srv/secret",)
         )
         answer = put(bob_app, image)
         assert error_of(answer) == (400, "MANIFEST_INVALID")
@@ -341,13 +349,22 @@ class TestRefusedAtTheCommit:
         assert error_of(put(bob_app, image)) == (404, "NAME_UNKNOWN")
         assert nothing_happened()
 
-    def test_more_than_the_storage_limit_is_403_and_the_old_tag_stays(
-        self, bob_app: Caller, image: Image, app: Repository, team: Project
+    def test_a_project_that_is_full_by_now_is_403(
+        self, bob_app: Caller, image: Image, registry: FakeRegistry, team: Project
     ) -> None:
-        before = push_image(app, make_image(), "v1")
-        usage = ProjectUsage.objects.get()
-        Project.objects.filter(pk=team.pk).update(storage_limit=usage.used_bytes + 1)
+        project = Project.objects.filter(pk=team.pk)
+        registry.meanwhile["put_manifest"] = partial(project.update, storage_limit=1)
         assert error_of(put(bob_app, image)) == (403, "DENIED")
-        assert Tag.objects.get().artifact == before
-        assert ProjectUsage.objects.get().used_bytes == usage.used_bytes
-        assert TagEvent.objects.count() == 1
+        assert nothing_happened()
+
+
+def test_a_push_over_the_limit_leaves_the_tag_where_it_was(
+    bob_app: Caller, image: Image, app: Repository, team: Project, registry: FakeRegistry
+) -> None:
+    before = push_image(app, make_image(), "v1")
+    usage = ProjectUsage.objects.get()
+    Project.objects.filter(pk=team.pk).update(storage_limit=usage.used_bytes + 1)
+    assert error_of(put(bob_app, image)) == (403, "DENIED")
+    assert Tag.objects.get().artifact == before
+    assert ProjectUsage.objects.get().used_bytes == usage.used_bytes
+    assert TagEvent.objects.count() == 1
