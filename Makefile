@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 
-.PHONY: conformance demo help setup run test lint types format migrations translations packages-run packages-test
+.PHONY: bench conformance demo help setup run test lint types format migrations translations packages-run packages-test
 .PHONY: translate check-static test-sqlite test-postgresql test-live
 
 help: ## List the targets
@@ -43,6 +43,10 @@ format: setup ## Format the code and sort the imports
 
 migrations: setup ## Write the migrations that the models lack (NAME=… names them)
 	@$(PYTHON) manage.py makemigrations $(if $(NAME),--name $(NAME))
+
+bench: setup ## Measure against the bare registry and write docs/benchmarks.md
+	@deploy/install bench
+	@$(PYTHON) -m bench
 
 demo: setup ## Push small demonstration images into the running Moorage
 	@$(PYTHON) manage.py demo
