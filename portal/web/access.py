@@ -1,5 +1,6 @@
 """The door of every page: who asks, what they may know of, and what they get when they may not."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -13,6 +14,7 @@ from django.shortcuts import resolve_url
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts import sessions
 from accounts.credentials import principal_of_user
 from accounts.errors import Denied, NotFound
 from accounts.models import Project
@@ -20,6 +22,8 @@ from accounts.principals import ANONYMOUS, Actor, Principal
 
 # Set at sign-in; a session whose number is not the user's any more has ended.
 EPOCH_KEY = "auth_epoch"
+# When the session was last noted as seen, in seconds since 1970.
+SEEN_KEY = "seen_at"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -73,6 +77,8 @@ def public_page(view: View[P]) -> View[P]:
     @wraps(view)
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
+            if not principal_of(request).is_anonymous:
+                _note_seen(request)
             response = view(request, *args, **kwargs)
         except SignInNeeded:
             response = _sign_in(request)
@@ -98,6 +104,15 @@ def page(view: View[P]) -> View[P]:
         return view(request, *args, **kwargs)
 
     return public_page(signed_in)
+
+
+def _note_seen(request: HttpRequest) -> None:
+    """Remember that the session is in use; the session itself knows when it last was told."""
+    now = time.time()
+    if now - request.session.get(SEEN_KEY, 0) >= sessions.SEEN_RESOLUTION.total_seconds():
+        address = request.META.get("moorage.address", "")
+        sessions.note_seen(request.session.session_key, address=address)
+        request.session[SEEN_KEY] = now
 
 
 def _sign_in(request: HttpRequest) -> HttpResponse:

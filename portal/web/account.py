@@ -1,5 +1,7 @@
 """Signing in and out, language and theme."""
 
+import time
+
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,11 +12,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.i18n import set_language
 
-from accounts.credentials import check_password
+from accounts import sessions
+from accounts.credentials import check_password, principal_of_user
 from accounts.errors import DomainError, TooManyRequests, Unauthorized
 from accounts.models import Project
 from accounts.principals import ANONYMOUS, Actor
-from portal.web.access import EPOCH_KEY, principal_of, public_page
+from portal.web.access import EPOCH_KEY, SEEN_KEY, principal_of, public_page
 from portal.web.commands import Tool
 from portal.web.forms import SignInForm
 from portal.web.shell import THEMES, external_host
@@ -63,6 +66,13 @@ def _begin_session(request: HttpRequest, form: SignInForm) -> None:
     )
     login(request, user, backend=BACKEND)
     request.session[EPOCH_KEY] = user.auth_epoch
+    request.session[SEEN_KEY] = time.time()
+    request.session.save()
+    sessions.start(
+        user,
+        session_key=request.session.session_key or "",
+        actor=Actor.of(principal_of_user(user), request.META),
+    )
 
 
 def _refusal(error: DomainError) -> str:
@@ -75,6 +85,7 @@ def _refusal(error: DomainError) -> str:
 @public_page
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
+    sessions.forget(request.session.session_key)
     logout(request)
     return redirect(settings.LOGIN_URL)
 

@@ -36,9 +36,11 @@ def _artifacts(repository: Repository) -> QuerySet[Artifact]:
 def by_tag(request: HttpRequest, project: str, path: str, tag: str) -> HttpResponse:
     """The image a tag points to now."""
     repository = repository_of(visible_project(request, project), path)
-    found = _first_or_404(Tag.objects.filter(repository=repository, name=tag))
-    artifact = _first_or_404(_artifacts(repository).filter(tags=found))
-    return _detail(request, repository, artifact, found)
+    tags = Tag.objects.filter(repository=repository, name=tag, artifact__trash_entry=None)
+    found = _first_or_404(tags.select_related("artifact__body"))
+    if found.artifact is None:
+        raise Http404
+    return _detail(request, repository, found.artifact, found)
 
 
 @require_safe

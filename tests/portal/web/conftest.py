@@ -1,5 +1,6 @@
 """Looking at pages as somebody of the cast."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from portal.web.access import EPOCH_KEY
+from portal.web.access import EPOCH_KEY, SEEN_KEY
 
 # The test client's response has no public type.
 Answer = Any
@@ -24,6 +25,7 @@ def signed_in() -> SignedIn:
             client.force_login(user)
             session = client.session
             session[EPOCH_KEY] = user.auth_epoch
+            session[SEEN_KEY] = time.time()
             session.save()
         return client
 

@@ -3,7 +3,9 @@
 import pytest
 from django.test import Client
 
+from accounts import sessions
 from accounts.models import User
+from accounts.principals import SYSTEM_ACTOR
 from tests.conftest import Cast, password_of
 from tests.portal.web.conftest import SignedIn, text_of
 
@@ -78,6 +80,22 @@ def test_next_stays_on_this_host(alice: User, wanted: str, reached: str) -> None
 def test_who_is_signed_in_already_goes_on(alice: User, signed_in: SignedIn) -> None:
     answer = signed_in(alice).get(PATH, {"next": "/p/"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/p/")
+
+
+def test_a_sign_in_is_remembered_until_signing_out(alice: User) -> None:
+    client = Client()
+    client.post(PATH, credentials("alice"), headers={"User-Agent": "a browser"})
+    row = sessions.of_user(alice).get()
+    assert (row.session_key, row.client) == (client.session.session_key, "a browser")
+    client.post("/account/sign-out")
+    assert not alice.browser_sessions.exists()
+
+
+def test_a_session_that_was_ended_elsewhere_is_over(alice: User) -> None:
+    client = Client()
+    client.post(PATH, credentials("alice"))
+    sessions.end(alice, sessions.of_user(alice).get().pk, actor=SYSTEM_ACTOR)
+    assert client.get("/").status_code == 302
 
 
 def test_signing_out_ends_the_session(alice: User, signed_in: SignedIn) -> None:

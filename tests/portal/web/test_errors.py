@@ -1,6 +1,7 @@
 """Pages for what went wrong."""
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -75,5 +76,7 @@ def test_the_domains_errors_become_djangos(
     def view(request: HttpRequest) -> HttpResponse:
         raise error
 
+    request = rf.get("/")
+    request.user = AnonymousUser()
     with pytest.raises(expected):
-        view(rf.get("/"))
+        view(request)

@@ -275,6 +275,8 @@ def test_queries_do_not_grow_with_rows(
         push_image(repository, make_index(*children), "1.0", children=children)
         push_image(Repository.objects.get(path="app-0"), make_image(), f"1.{number}")
     client = signed_in(cast.carol)
-    for path in ("/", "/p/", "/p/team", "/p/team/app-0", "/p/team/app-0/-/tags/1.0"):
+    paths = ["/", "/p/", "/p/team", "/p/team/app-0", "/p/team/app-0/-/tags/1.0"]
+    paths += ["/p/team/app-11/-/tags/1.0", f"/p/team/app-11/-/images/{children[0].digest}"]
+    for path in paths:
         with django_assert_max_num_queries(10):
             assert client.get(path).status_code == 200, path
