@@ -154,10 +154,10 @@ def _grant(
     if scope.type != "repository" or project is None or not is_repository_name(scope.name):
         return None
     public = PUBLIC_ACTIONS if project.is_public else frozenset()
-    wanted = _DOCKER_ACTIONS.keys() if "*" in scope.actions else scope.actions
+    wanted = frozenset(_DOCKER_ACTIONS) if "*" in scope.actions else scope.actions
     if project.name != project_name:
         # A former name serves those who still pull by it, and nobody who changes anything.
-        wanted = {"pull"} & set(wanted)
+        wanted &= {"pull"}
     actions = tuple(
         action
         for action, needed in _DOCKER_ACTIONS.items()

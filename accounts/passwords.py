@@ -48,6 +48,19 @@ def require_good(password: str, user: User | None = None, *, field: str = "passw
         raise BadRequest(" ".join(error.messages), field=field) from error
 
 
+def hashed(password: str) -> str:
+    """Hash a password that was found good.
+
+    Raises ``Unavailable`` when too many wait already.
+    """
+    if not _argon2_runs.acquire(timeout=_WAIT_SECONDS):
+        raise Unavailable(_("Too many sign-ins at once; try again in a moment."))
+    try:
+        return make_password(password)
+    finally:
+        _argon2_runs.release()
+
+
 def verify(password: str, hashed: str | None) -> bool:
     """Check a password; ``None`` (nobody's) costs the same time and is always wrong.
 

@@ -3,7 +3,7 @@
 import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,12 +16,18 @@ from accounts.principals import Actor
 KIND = "pat"
 # What a token may be limited to; one without scopes could do nothing and is not made.
 SCOPES = ("registry:pull", "registry:push", "registry:delete", "api:read", "api:write")
+DEFAULT_DAYS = 90
 MAX_DAYS = 3650
 USE_RESOLUTION = datetime.timedelta(minutes=1)
 
 
 def create(
-    user: User, *, name: str, scopes: list[str], days: int | None, actor: Actor
+    user: User,
+    *,
+    name: str,
+    scopes: list[str],
+    days: int | None = DEFAULT_DAYS,
+    actor: Actor,
 ) -> tuple[PersonalToken, str]:
     """Make a token and return it with its secret, which is shown this once.
 
@@ -58,6 +64,11 @@ def _create(
     detail = {"name": name, "scopes": scopes, "days": days}
     audit.record(actor, "create_token", user.username, detail=detail)
     return token
+
+
+def of_user(user: User) -> QuerySet[PersonalToken]:
+    """Those that were not revoked, the newest first; the expired ones stay to be seen."""
+    return user.personal_tokens.filter(revoked_at=None)
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, outbox
+from accounts import access, audit, configuration, outbox
 from accounts.errors import BadRequest, Conflict, Denied, NotFound
 from accounts.models import Project, ProjectAlias, ProjectMember, User
 from accounts.models.projects import RESERVED_PROJECT_NAMES
@@ -36,20 +36,23 @@ def create(
     *,
     name: str,
     is_public: bool = False,
-    storage_limit: int = -1,
+    storage_limit: int | None = None,
     owner: User | None = None,
     actor: Actor,
 ) -> Project:
     """Make a project; the owner (the actor where none is given) becomes its administrator.
 
-    Raises ``BadRequest`` (with ``field``) for a name or limit that breaks a rule, ``Conflict``
-    for a name that is taken.
+    The limit is the system's default where none is given. Raises ``BadRequest`` (with ``field``)
+    for a name or limit that breaks a rule, ``Conflict`` for a name that is taken, ``Denied``
+    where not everyone may make projects.
     """
-    _require_limit(storage_limit)
+    access.require_system(actor.principal, "project:create")
+    limit = configuration.default_storage_limit() if storage_limit is None else storage_limit
+    _require_limit(limit)
     _require_unreserved(name)
     try:
         return _create(
-            Project(name=name, is_public=is_public, storage_limit=storage_limit),
+            Project(name=name, is_public=is_public, storage_limit=limit),
             owner=owner,
             actor=actor,
         )
@@ -60,7 +63,7 @@ def create(
 
 @transaction.atomic
 def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
-    project.owner = owner or User.objects.get(pk=actor.principal.user_id or 0)
+    project.owner = owner or _owner(actor)
     _require_sound(project)
     project.registry_key = _free_registry_key(project.name)
     project.save(force_insert=True)
@@ -77,6 +80,13 @@ def _create(project: Project, *, owner: User | None, actor: Actor) -> Project:
     return project
 
 
+def _owner(actor: Actor) -> User:
+    """The actor; of a robot's project the first administrator, for a robot is no member."""
+    if actor.principal.robot_id is not None:
+        return User.objects.filter(is_administrator=True, is_active=True).order_by("pk")[0]
+    return User.objects.get(pk=actor.principal.user_id or 0)
+
+
 @transaction.atomic
 def update(project: Project, *, changes: Changes, actor: Actor) -> Project:
     """Change a project's switches and limits.
@@ -85,7 +95,7 @@ def update(project: Project, *, changes: Changes, actor: Actor) -> Project:
     administrator, ``NotFound`` for a project that is gone.
     """
     if changes.storage_limit is not None:
-        if not actor.principal.is_administrator:
+        if not access.can_system(actor.principal, "quota:update"):
             raise Denied(_("Only an administrator may set a storage limit."))
         _require_limit(changes.storage_limit)
     if changes.trash_days is not None and not 0 <= changes.trash_days <= MAX_TRASH_DAYS:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from wcmatch import fnmatch
 
+from accounts import configuration
 from accounts.errors import Denied
 from accounts.models import Robot
 from accounts.principals import Principal
@@ -13,9 +14,11 @@ _GLOB = fnmatch.BRACE | fnmatch.CASE
 
 
 def require_writable(*, is_read_only: bool) -> None:
-    """Raise ``Denied`` in a read-only project."""
+    """Raise ``Denied`` in a read-only project, and everywhere while the system is read-only."""
     if is_read_only:
         raise Denied(_("the project is read-only"))
+    if configuration.is_read_only():
+        raise Denied(_("the system is read-only at the moment; pulling works"))
 
 
 def require_tag_allowed(principal: Principal, tag: str) -> None:

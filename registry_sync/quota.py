@@ -4,6 +4,13 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import Denied
 
+WARNING_PERCENT = 85
+
+
+def crosses_warning(*, before: int, after: int, limit: int) -> bool:
+    """Whether a project that grew thereby passed the point at which people are warned."""
+    return limit >= 0 and before * 100 < limit * WARNING_PERCENT <= after * 100
+
 
 def require_room(*, used: int, added: int, limit: int) -> None:
     """Raise ``Denied`` where ``added`` bytes would go over the limit (-1: none).

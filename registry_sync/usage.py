@@ -6,6 +6,7 @@ figures exact under parallel pushes and deletions.
 
 from collections.abc import Collection, Mapping
 
+from accounts import configuration, outbox
 from accounts.models import Project
 from registry_sync import quota
 from registry_sync.models import Artifact, ArtifactBlob, ProjectBlob, ProjectUsage
@@ -22,20 +23,46 @@ def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None
 
     Raises ``Denied`` where that would go over the storage limit.
     """
-    known = set(
-        ProjectBlob.objects.filter(project=project, digest__in=sizes).values_list(
-            "digest", flat=True
-        )
-    )
-    new = sorted(sizes.keys() - known)
+    new = _new_in(project.pk, sizes)
     added = sum(sizes[digest] for digest in new)
-    quota.require_room(used=usage.used_bytes, added=added, limit=project.storage_limit)
+    limit = _in_force(project.storage_limit)
+    quota.require_room(used=usage.used_bytes, added=added, limit=limit)
     ProjectBlob.objects.bulk_create(
         [ProjectBlob(project=project, digest=digest, size=sizes[digest]) for digest in new]
     )
     if added:
-        usage.used_bytes += added
+        before, usage.used_bytes = usage.used_bytes, usage.used_bytes + added
         usage.save(update_fields=["used_bytes"])
+        if quota.crosses_warning(before=before, after=usage.used_bytes, limit=limit):
+            outbox.emit(
+                "quota.warning",
+                f"project:{project.pk}",
+                project=project.name,
+                used=usage.used_bytes,
+                limit=limit,
+            )
+
+
+def _in_force(limit: int) -> int:
+    """The project's limit, or none where the system's quotas are switched off."""
+    return limit if limit >= 0 and configuration.is_quota_enforced() else -1
+
+
+def require_room(project_id: int, sizes: Mapping[str, int]) -> None:
+    """Raise ``Denied`` early, without a lock, where the digests would not fit as it looks now."""
+    project = Project.objects.filter(pk=project_id).values_list(
+        "storage_limit", "usage__used_bytes"
+    )
+    stored_limit, used = project.get()
+    limit = _in_force(stored_limit)
+    if limit >= 0:
+        added = sum(sizes[digest] for digest in _new_in(project_id, sizes))
+        quota.require_room(used=used or 0, added=added, limit=limit)
+
+
+def _new_in(project_id: int, sizes: Mapping[str, int]) -> list[str]:
+    known = ProjectBlob.objects.filter(project_id=project_id, digest__in=sizes)
+    return sorted(sizes.keys() - set(known.values_list("digest", flat=True)))
 
 
 def release(usage: ProjectUsage, digests: Collection[str]) -> None:

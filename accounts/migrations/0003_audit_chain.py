@@ -4,41 +4,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_robots_tokens_sessions'),
+        ("accounts", "0002_robots_tokens_sessions"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AuditChain',
+            name="AuditChain",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.BigIntegerField(default=0)),
-                ('seal', models.CharField(blank=True, max_length=64)),
-                ('signature', models.CharField(blank=True, max_length=64)),
-                ('sealed_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sequence", models.BigIntegerField(default=0)),
+                ("seal", models.CharField(blank=True, max_length=64)),
+                ("signature", models.CharField(blank=True, max_length=64)),
+                ("sealed_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddField(
-            model_name='auditentry',
-            name='seal',
-            field=models.CharField(blank=True, db_default='', editable=False, max_length=64),
+            model_name="auditentry",
+            name="seal",
+            field=models.CharField(blank=True, db_default="", editable=False, max_length=64),
         ),
         migrations.AddField(
-            model_name='auditentry',
-            name='sequence',
+            model_name="auditentry",
+            name="sequence",
             field=models.BigIntegerField(blank=True, editable=False, null=True, unique=True),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(condition=models.Q(('sequence', None)), fields=['id'], name='audit_unsealed'),
+            model_name="auditentry",
+            index=models.Index(
+                condition=models.Q(("sequence", None)), fields=["id"], name="audit_unsealed"
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(fields=['project_id', '-id'], name='audit_of_project'),
+            model_name="auditentry",
+            index=models.Index(fields=["project_id", "-id"], name="audit_of_project"),
         ),
     ]

@@ -5,41 +5,63 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_audit_chain'),
+        ("accounts", "0003_audit_chain"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Configuration',
+            name="Configuration",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=64, unique=True)),
-                ('value', models.JSONField()),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("value", models.JSONField()),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['key'],
+                "ordering": ["key"],
             },
         ),
         migrations.CreateModel(
-            name='CVEAllowlist',
+            name="CVEAllowlist",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cve_ids', models.JSONField(default=list, verbose_name='CVE numbers')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='Expires')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('project', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='cve_allowlist', to='accounts.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("cve_ids", models.JSONField(default=list, verbose_name="CVE numbers")),
+                ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="Expires")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "project",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cve_allowlist",
+                        to="accounts.project",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'CVE allowlist',
-                'ordering': ['id'],
+                "verbose_name": "CVE allowlist",
+                "ordering": ["id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='cveallowlist',
-            constraint=models.UniqueConstraint(models.Value(1), condition=models.Q(('project', None)), name='cve_allowlist_one_of_the_system'),
+            model_name="cveallowlist",
+            constraint=models.UniqueConstraint(
+                models.Value(1),
+                condition=models.Q(("project", None)),
+                name="cve_allowlist_one_of_the_system",
+            ),
         ),
     ]

@@ -495,4 +495,8 @@ class Migration(migrations.Migration):
                 fields=("repository", "body"), name="artifact_digest_unique"
             ),
         ),
+        migrations.AddIndex(
+            model_name="tag",
+            index=models.Index(fields=["-pushed_at"], name="tag_recent"),
+        ),
     ]

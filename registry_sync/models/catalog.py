@@ -307,7 +307,10 @@ class Tag(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["repository", "name"], name="tag_name_unique")
         ]
-        indexes = [models.Index(fields=["repository", "sort_key"], name="tag_sort")]
+        indexes = [
+            models.Index(fields=["repository", "sort_key"], name="tag_sort"),
+            models.Index(fields=["-pushed_at"], name="tag_recent"),
+        ]
 
     def __str__(self) -> str:
         return self.name
