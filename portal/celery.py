@@ -1,13 +1,18 @@
-"""The Celery application, whose worker also runs the scheduler (beat) in a thread."""
+"""The Celery application, whose worker says that it lives and may run the scheduler (beat)."""
 
 import logging
 import os
 import signal
+import socket
 import threading
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.beat import Service
+from kombu.transport import TRANSPORT_ALIASES
+
+TRANSPORT_ALIASES["filesystem"] = "portal.broker:Transport"
+_PULSE_SECONDS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +57,43 @@ class Beat(bootsteps.StartStopStep):
             self.thread = None
 
 
+class Pulse(bootsteps.StartStopStep):
+    """Names the worker, and writes every few seconds that it lives."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        """Name the worker before its children are forked: they work in its name."""
+        super().__init__(parent, **kwargs)
+        self.ended = threading.Event()
+        os.environ["MOORAGE_WORKER"] = f"{socket.gethostname()}:{os.getpid()}"
+        os.environ["MOORAGE_WORKER_CONCURRENCY"] = str(parent.concurrency)
+
+    def start(self, parent: Any) -> None:
+        """Start the thread that writes."""
+        pool = parent.pool_cls.__module__.rpartition(".")[2]
+        arguments = (pool, parent.concurrency, self.ended)
+        threading.Thread(target=_beat, args=arguments, name="pulse", daemon=True).start()
+
+    def stop(self, parent: Any) -> None:
+        """Tell engines to give their tasks back, before the worker waits for them."""
+        # Django's applications are loaded by now, not when this module is.
+        from registry_sync import runs  # noqa: PLC0415
+
+        runs.shutting_down.set()
+        self.ended.set()
+
+
+def _beat(pool: str, concurrency: int, ended: threading.Event) -> None:
+    from registry_sync import queues  # noqa: PLC0415
+
+    while True:
+        queues.show_worker(os.environ["MOORAGE_WORKER"], pool=pool, concurrency=concurrency)
+        if ended.wait(_PULSE_SECONDS):
+            queues.remove_worker(os.environ["MOORAGE_WORKER"])
+            return
+
+
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(Pulse)
 app.steps["worker"].add(Beat)

@@ -1,15 +1,50 @@
-"""Celery tasks: thin doors, safe to run twice."""
+"""Celery tasks: thin doors, safe to run twice.
 
+A message says "look now"; the rows say what is so.
+"""
+
+import logging
+import os
 import socket
+import time
+from collections.abc import Iterable
 
 from celery import shared_task
 from django.conf import settings
-from django.core.management import call_command
+from django.db import OperationalError as DatabaseUnavailable
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
-from accounts import throttle
-from accounts.crypto import ensure_keys
-from registry_sync.models import WorkerHeartbeat
+from accounts import audit_chain
+from accounts.errors import DomainError, Unavailable
+from registry_sync import audit_purge, executions, fsck, housekeeping, relay, schedules
+from registry_sync.executions import Kind
+from registry_sync.failpoints import hit
+from registry_sync.leases import LeaseLostError
+from registry_sync.models import State, Task, WorkerHeartbeat
+from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
+
+logger = logging.getLogger(__name__)
+
+KINDS: dict[str, Kind] = {
+    housekeeping.KIND: Kind(housekeeping.run),
+    audit_purge.KIND: Kind(audit_purge.run),
+    fsck.KIND: Kind(fsck.run, hours=24),
+}
+# What runs by itself on every Moorage: second, minute, hour, day, month, weekday.
+DEFAULT_SCHEDULES = {housekeeping.KIND: "0 17 * * * *", fsck.KIND: "0 30 3 * * 0"}
+# Who is told of which events.
+CONSUMERS: relay.Consumers = {}
+# So long one message goes on with what else is runnable, before other messages get their turn.
+_SECONDS_PER_MESSAGE = 5.0
+# Enough to set every idle thread going; each goes on by itself.
+_WAKES = 8
+
+
+@shared_task
+def seal_audit() -> None:
+    """Chain the audit entries of the last half minute."""
+    audit_chain.seal(settings.MOORAGE_KEYS)
 
 
 @shared_task
@@ -21,8 +56,108 @@ def heartbeat() -> None:
 
 
 @shared_task
-def housekeeping() -> None:
-    """Renew the signing leaf where it is due; drop what no longer counts."""
-    ensure_keys(settings.MOORAGE_KEYS)
-    throttle.remove_old(timezone.now())
-    call_command("clearsessions")
+def tick() -> None:
+    """Fire what is due, find what the broker lost, tell what happened."""
+    schedules.ensure(DEFAULT_SCHEDULES)
+    for execution in schedules.fire_due(KINDS):
+        logger.info("Execution %s (%s) is due.", execution.pk, execution.kind)
+    wake(executions.sweep(KINDS))
+    relay.deliver(CONSUMERS)
+
+
+@shared_task
+def run_task(task_id: int) -> None:
+    """Claim the task and do it, then others that wait, for a while."""
+    worker, slots = _here()
+    deadline = time.monotonic() + _SECONDS_PER_MESSAGE
+    task = executions.claim(task_id, worker=worker, slots=slots, kinds=KINDS)
+    while task is not None:
+        _perform(task)
+        task = executions.claim_next(worker=worker, slots=slots, kinds=KINDS)
+        if task is not None and time.monotonic() > deadline:
+            executions.put_back(task, is_attempt=False)
+            wake([task.pk])
+            return
+
+
+def wake(task_ids: Iterable[int]) -> None:
+    """Tell workers of these tasks; where the broker is away the sweep will."""
+    for task_id in task_ids:
+        try:
+            run_task.apply_async((task_id,), retry=False)
+        except OperationalError:
+            logger.warning("The broker does not answer; task %s waits for the sweep.", task_id)
+            return
+
+
+def wake_execution(execution_id: int) -> None:
+    """Tell workers of an execution's first tasks."""
+    waiting = Task.objects.filter(execution_id=execution_id, state=State.QUEUED).order_by("pk")
+    ids = list(waiting.values_list("pk", flat=True)[:_WAKES])
+    executions.note_wake(ids)
+    wake(ids)
+
+
+def _here() -> tuple[str, int]:
+    """Return this worker's name, and how many tasks it may hold.
+
+    One thread or process fewer than it has: the scheduler's messages must always find one.
+    """
+    name = os.environ.get("MOORAGE_WORKER") or f"{socket.gethostname()}:{os.getpid()}"
+    return name, max(1, int(os.environ.get("MOORAGE_WORKER_CONCURRENCY", "2")) - 1)
+
+
+def _perform(task: Task) -> None:
+    """Give the task to its engine, and write down how that ended."""
+    kind = KINDS[task.kind]
+    run = Run(task)
+    try:
+        try:
+            with run.kept(hours=kind.hours):
+                hit(f"{task.kind}.claimed")
+                kind.engine(run)
+                hit(f"{task.kind}.done")
+            run.flush()
+            executions.finish(task, State.SUCCEEDED)
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            _give_up(run, kind, error)
+    except LeaseLostError:
+        logger.warning("Task %s is not ours any more; this attempt leaves no trace.", task.pk)
+
+
+def _give_up(run: Run, kind: Kind, error: Exception) -> None:
+    """Write down why the engine did not come to its end. Raises ``LeaseLostError``."""
+    task = run.task
+    if isinstance(error, WorkerEndsError):
+        run.log("the worker ends; another goes on")
+        run.flush()
+        executions.put_back(task, is_attempt=False)
+        return
+    is_passing = isinstance(error, (Unavailable, DatabaseUnavailable))
+    if is_passing and task.attempts < kind.attempts:
+        wait = executions.backoff(task.attempts)
+        run.log(f"attempt {task.attempts} of {kind.attempts}: {_reason(error)}; again in {wait} s")
+        run.flush()
+        executions.put_back(task, after=wait, message=_reason(error))
+        return
+    if isinstance(error, StopRequestedError):
+        run.log("stopped")
+        run.flush()
+        executions.finish(task, State.STOPPED)
+        return
+    if not isinstance(error, DomainError):
+        logger.error("Task %s (%s) failed.", task.pk, task.kind, exc_info=error)
+    run.log(f"failed: {_reason(error)}")
+    run.flush()
+    executions.finish(task, State.FAILED, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong in our own words: a stranger's may hold a secret."""
+    if isinstance(error, DomainError):
+        return str(error)
+    if isinstance(error, DatabaseUnavailable):
+        return "the database did not answer"
+    return f"an unexpected {type(error).__name__}; the worker's log tells more"

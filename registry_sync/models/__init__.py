@@ -13,7 +13,17 @@ from registry_sync.models.catalog import (
     Tag,
     TagEvent,
 )
-from registry_sync.models.executions import WorkerHeartbeat
+from registry_sync.models.executions import (
+    Execution,
+    OutboxDelivery,
+    QueuePause,
+    Schedule,
+    State,
+    Task,
+    TaskLog,
+    Worker,
+    WorkerHeartbeat,
+)
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -21,13 +31,21 @@ __all__ = [
     "ArtifactBlob",
     "ArtifactReference",
     "Blob",
+    "Execution",
     "ManifestBody",
+    "OutboxDelivery",
     "ProjectBlob",
     "ProjectUsage",
+    "QueuePause",
     "Repository",
     "RepositoryBlob",
+    "Schedule",
+    "State",
     "Tag",
     "TagEvent",
+    "Task",
+    "TaskLog",
     "TrashEntry",
+    "Worker",
     "WorkerHeartbeat",
 ]

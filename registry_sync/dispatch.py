@@ -1,0 +1,57 @@
+"""The one door to background work: what pages, API and gateway call to have something done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from accounts.errors import NotFound
+from accounts.principals import Actor
+from registry_sync import executions, queues, tasks
+from registry_sync.executions import Order, Origin
+from registry_sync.models import Execution
+
+KINDS = tuple(tasks.KINDS)
+
+
+def start(
+    kind: str,
+    *,
+    actor: Actor,
+    policy_id: int = 0,
+    project_id: int | None = None,
+    parameters: dict[str, Any] | None = None,
+    orders: Sequence[Order] = (Order(),),
+    trigger: str = Execution.Trigger.MANUAL,
+) -> Execution:
+    """Make an execution, and wake workers once the caller's transaction is committed.
+
+    Raises ``NotFound`` for an unknown kind, ``Conflict`` while the only one allowed is active.
+    """
+    if kind not in tasks.KINDS:
+        raise NotFound(f"there is no job of the kind {kind!r}")
+    execution = executions.create(
+        kind,
+        actor=actor,
+        policy_id=policy_id,
+        project_id=project_id,
+        parameters=parameters,
+        orders=orders,
+        origin=Origin(trigger),
+        is_exclusive=tasks.KINDS[kind].is_exclusive,
+    )
+    transaction.on_commit(lambda: tasks.wake_execution(execution.pk))
+    return execution
+
+
+def stop_all(kind: str, *, actor: Actor) -> int:
+    """Stop every active execution of a kind; return how many."""
+    active = list(Execution.objects.active().filter(kind=kind).values_list("pk", flat=True))
+    for execution_id in active:
+        executions.stop(execution_id, actor=actor)
+    return len(active)
+
+
+def resume(kind: str, *, actor: Actor) -> None:
+    """Let a kind's tasks begin again; the sweep wakes what waited."""
+    queues.resume(kind, actor=actor)

@@ -1,0 +1,245 @@
+"""Checks what Moorage believes: tags, blobs, quotas and leases; changes nothing.
+
+A finding is looked at twice: pushes and deletions go on meanwhile.
+"""
+
+import datetime
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+
+from accounts.errors import DomainError
+from accounts.models import Project
+from registry_sync import usage
+from registry_sync.failpoints import hit
+from registry_sync.models import (
+    Artifact,
+    ArtifactBlob,
+    ArtifactReference,
+    Blob,
+    Execution,
+    ManifestBody,
+    ProjectBlob,
+    RepositoryBlob,
+    Tag,
+    Task,
+)
+from registry_sync.models.executions import ACTIVE, HELD
+from registry_sync.runs import Run
+from registry_sync.storage.filesystem import blob_path
+
+KIND = "fsck"
+_BATCH = 500
+# A lease that ended longer ago should have been found by a sweep.
+_OVERDUE = datetime.timedelta(minutes=2)
+
+# Called with the check's name after each row looked at.
+Step = Callable[[str], None]
+
+
+class DamageFound(DomainError):
+    """Something is not as it should be; the log names each."""
+
+    code = "DAMAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    check: str
+    subject: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.subject}: {self.problem}"
+
+
+def findings(storage: Path, step: Step) -> Iterator[Finding]:
+    """Yield everything that is wrong."""
+    yield from _manifests(step)
+    yield from _tags(step)
+    yield from _children(step)
+    if storage.is_dir():
+        yield from _blobs(storage, step)
+    yield from _links(step)
+    yield from _quotas(step)
+    yield from _leases(step)
+
+
+def run(run: Run) -> None:
+    """Check everything as a job, which fails where something is found."""
+    counts: dict[str, int] = {}
+
+    def step(check: str) -> None:
+        hit("fsck.step")
+        counts[check] = counts.get(check, 0) + 1
+        run.progress(done=sum(counts.values()), unit="rows", message=check)
+
+    run.progress(total=_amount())
+    storage = settings.MOORAGE_STORAGE_ROOT
+    if not storage.is_dir():
+        run.log("the storage is not reachable from here: blobs are not looked at")
+    found = 0
+    for finding in findings(storage, step):
+        found += 1
+        run.log(str(finding))
+    for check, count in counts.items():
+        run.log(f"{check}: {count} looked at")
+    run.result(findings=found, **counts)
+    if found:
+        raise DamageFound(f"{found} findings; the log names each")
+    run.log("all is as it should be")
+
+
+def _amount() -> int:
+    """About how many rows will be looked at."""
+    tables: list[QuerySet[Any]] = [
+        ManifestBody.objects.all(),
+        Tag.objects.all(),
+        Blob.objects.filter(state=Blob.State.LIVE),
+        Project.objects.alive(),
+    ]
+    return sum(table.count() for table in tables)
+
+
+def _manifests(step: Step) -> Iterator[Finding]:
+    """A manifest's bytes must have its digest."""
+    last = ""
+    while rows := list(ManifestBody.objects.filter(pk__gt=last).order_by("pk")[: _BATCH // 5]):
+        for body in rows:
+            if f"sha256:{hashlib.sha256(body.content).hexdigest()}" != body.digest:
+                yield Finding("manifest", body.digest, "its bytes have another digest")
+            step("manifest")
+        last = rows[-1].pk
+
+
+def _tags(step: Step) -> Iterator[Finding]:
+    """A tag must lead to an artifact that is not in the trash, in its own repository."""
+    last = 0
+    tags = Tag.objects.select_related("artifact", "repository__project").defer("artifact__config")
+    while rows := list(tags.filter(pk__gt=last).order_by("pk")[:_BATCH]):
+        for tag in rows:
+            if not _leads_somewhere(tag) and _is_still_lost(tag.pk):
+                name = f"{tag.repository.name}:{tag.name}"
+                yield Finding("tag", name, "it leads to no live artifact")
+            step("tag")
+        last = rows[-1].pk
+
+
+def _leads_somewhere(tag: Tag) -> bool:
+    artifact = tag.artifact
+    return (
+        artifact is not None
+        and artifact.trash_entry_id is None
+        and artifact.repository_id == tag.repository_id
+    )
+
+
+def _is_still_lost(tag_id: int) -> bool:
+    tag = Tag.objects.select_related("artifact").filter(pk=tag_id).first()
+    return tag is not None and not _leads_somewhere(tag)
+
+
+def _children(step: Step) -> Iterator[Finding]:
+    """What a live index holds must live too."""
+    broken = ArtifactReference.objects.filter(parent__trash_entry=None).exclude(
+        child__trash_entry=None
+    )
+    for reference in broken.select_related("parent", "child").iterator(chunk_size=_BATCH):
+        yield Finding("index", reference.parent.digest, f"{reference.child.digest} is in the trash")
+        step("index")
+
+
+def _needed() -> QuerySet[Blob]:
+    """Blobs of live artifacts, their manifests' own digests included."""
+    live = Artifact.objects.live()
+    return Blob.objects.filter(
+        Exists(ArtifactBlob.objects.filter(blob=OuterRef("pk"), artifact__in=live))
+        | Exists(live.filter(body_id=OuterRef("pk")))
+    )
+
+
+def _blobs(storage: Path, step: Step) -> Iterator[Finding]:
+    """What a live artifact needs must lie in the storage, as long as the row says."""
+    last = ""
+    while rows := list(_needed().filter(pk__gt=last).order_by("pk")[:_BATCH]):
+        for blob in rows:
+            problem = _blob_problem(storage, blob)
+            if problem and _needed().filter(pk=blob.pk).exists():
+                yield Finding("blob", blob.digest, problem)
+            step("blob")
+        last = rows[-1].pk
+
+
+def _blob_problem(storage: Path, blob: Blob) -> str:
+    if blob.state != Blob.State.LIVE:
+        return f"an artifact needs it, and its state is {blob.state}"
+    try:
+        size = blob_path(storage, blob.digest).stat().st_size
+    except FileNotFoundError:
+        return "its bytes are missing"
+    if blob.size is not None and size != blob.size:
+        return f"it has {size} bytes instead of {blob.size}"
+    return ""
+
+
+def _links(step: Step) -> Iterator[Finding]:
+    """A live artifact's blobs must be linked in its repository."""
+    link = RepositoryBlob.objects.filter(
+        repository=OuterRef("artifact__repository"), digest=OuterRef("blob_id")
+    )
+    unlinked = ArtifactBlob.objects.filter(~Exists(link), artifact__trash_entry=None)
+    for row in unlinked.select_related("artifact__repository__project").iterator(_BATCH):
+        name = row.artifact.repository.name
+        yield Finding("link", name, f"{row.blob_id} is not linked here")
+        step("link")
+
+
+def _quotas(step: Step) -> Iterator[Finding]:
+    """What a project uses must be the sum of what its live artifacts need, each digest once."""
+    for project in Project.objects.alive().order_by("pk").iterator(chunk_size=_BATCH):
+        if _quota_problem(project):
+            with transaction.atomic():
+                # Nobody pushes or deletes here while it is counted again.
+                usage.lock(project.pk)
+                problem = _quota_problem(project)
+            if problem:
+                yield Finding("quota", project.name, problem)
+        step("quota")
+
+
+def _quota_problem(project: Project) -> str:
+    live = Artifact.objects.live().filter(repository__project=project)
+    needed = set(live.values_list("body_id", flat=True)) | set(
+        ArtifactBlob.objects.filter(artifact__in=live).values_list("blob_id", flat=True)
+    )
+    counted = ProjectBlob.objects.filter(project=project)
+    digests = set(counted.values_list("digest", flat=True))
+    if extra := digests - needed:
+        return f"{len(extra)} digests are counted that nothing needs"
+    if missing := needed - digests:
+        return f"{len(missing)} digests are needed and not counted"
+    total = counted.aggregate(total=Sum("size"))["total"] or 0
+    used = project.usage.used_bytes if hasattr(project, "usage") else 0
+    return f"{used} bytes are counted instead of {total}" if used != total else ""
+
+
+def _leases(step: Step) -> Iterator[Finding]:
+    """No task is held beyond its lease, and no execution outlives its tasks."""
+    late = timezone.now() - _OVERDUE
+    for task in Task.objects.filter(state__in=HELD, lease_until__lt=late):
+        yield Finding("lease", f"task {task.pk}", f"its lease ended at {task.lease_until}")
+    ended = Execution.objects.active().annotate(
+        left=Count("tasks", filter=Q(tasks__state__in=ACTIVE))
+    )
+    for execution in ended.filter(left=0, created_at__lt=late):
+        yield Finding("lease", f"execution {execution.pk}", "it has no task left and has not ended")
+    step("lease")

@@ -1,0 +1,38 @@
+"""What has to be done now and then: keys renewed, and what no longer counts dropped."""
+
+import datetime
+
+from django.conf import settings
+from django.core.management import call_command
+from django.utils import timezone
+
+from accounts import throttle
+from accounts.crypto import ensure_keys
+from registry_sync import executions, queues, relay
+from registry_sync.failpoints import hit
+from registry_sync.runs import Run
+
+KIND = "housekeeping"
+_KEEP_EXECUTIONS = 500
+_KEEP = datetime.timedelta(days=90)
+_KEEP_EVENTS = datetime.timedelta(days=7)
+
+
+def run(run: Run) -> None:
+    """Do all of it; each part may be done twice."""
+    now = timezone.now()
+    ensure_keys(settings.MOORAGE_KEYS)
+    run.log("the signing key's certificate is valid")
+    hit("housekeeping.keys")
+    run.log(f"dropped {throttle.remove_old(now)} throttle counters")
+    call_command("clearsessions")
+    run.log("dropped sessions that have ended")
+    run.check()
+    pruned = executions.prune(keep=_KEEP_EXECUTIONS, before=now - _KEEP)
+    run.log(f"dropped {pruned} old executions")
+    events = 0
+    while count := relay.prune(now - _KEEP_EVENTS):
+        events += count
+        run.check()
+    run.log(f"dropped {events} delivered events")
+    queues.forget_workers()
