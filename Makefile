@@ -56,7 +56,7 @@ conformance: setup ## Run the OCI conformance suite (needs Go) and write docs/co
 
 translations: setup ## Collect the texts of code and templates into locale/*/LC_MESSAGES/*.po
 	@deploy/install gettext
-	@$(PYTHON) manage.py makemessages --all --no-obsolete --no-wrap --ignore .venv --ignore var
+	@$(PYTHON) manage.py makemessages --all --no-obsolete --no-wrap --add-location file --ignore .venv --ignore var --ignore tests
 	@$(PYTHON) tools/compile_translations.py
 
 # --- The parts of the above -------------------------------------------------------------------
