@@ -1,6 +1,8 @@
 """What every request gets in both processes: an id, the caller's address, two headers."""
 
 import re
+import socket
+import time
 import uuid
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,14 +16,45 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 _PRIVATE_PATHS = ("/api/", "/service/")
 
 
-@lru_cache(maxsize=1024)
+# A proxy's container may get another address; so long may the old one still be believed.
+_NAME_SECONDS = 2
+
+
 def _is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
     """Tell whether what this peer says about the caller may be believed."""
+    if _is_within(address, proxies):
+        return True
+    moment = int(time.monotonic() / _NAME_SECONDS)
+    return any(address in _addresses(proxy, moment) for proxy in proxies if _is_name(proxy))
+
+
+@lru_cache(maxsize=1024)
+def _is_within(address: str, proxies: tuple[str, ...]) -> bool:
+    """Tell whether it is loopback, or one of the proxies given as address or network."""
     try:
         peer = ip_address(address)
-        return peer.is_loopback or any(peer in ip_network(proxy) for proxy in proxies)
     except ValueError:
         return False
+    networks = (ip_network(proxy) for proxy in proxies if not _is_name(proxy))
+    return peer.is_loopback or any(peer in network for network in networks)
+
+
+@lru_cache(maxsize=64)
+def _is_name(proxy: str) -> bool:
+    try:
+        ip_network(proxy)
+    except ValueError:
+        return True
+    return False
+
+
+@lru_cache(maxsize=64)
+def _addresses(name: str, moment: int) -> frozenset[str]:
+    """Return where a host name leads; with the next ``moment`` it is asked again."""
+    try:
+        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(name, None))
+    except (OSError, UnicodeError):
+        return frozenset()
 
 
 @lru_cache(maxsize=1024)

@@ -49,12 +49,20 @@ def _first_administrator(home: Home) -> str | None:
         # On disk before it is in force: it could not be read from the database afterwards.
         password = "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(_PASSWORD_LENGTH))
         write_private(home.admin_password, password)
-    else:
-        home.admin_password.unlink(missing_ok=True)
+    elif home.admin_password.exists():
+        home.admin_password.unlink()
     try:
         return ensure_first_administrator(password)
     except DomainError as error:
         raise CannotStart(f"MOORAGE_ADMIN_PASSWORD cannot be used: {error}") from error
+
+
+def require_password() -> None:
+    """Say so where the first administrator's password is not given: here none is made up."""
+    if _given_password() is None:
+        raise CannotStart(
+            "give the first password in the file that MOORAGE_ADMIN_PASSWORD_FILE names"
+        )
 
 
 def _given_password() -> str | None:

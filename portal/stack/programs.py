@@ -12,6 +12,8 @@ from portal.stack.render import Site
 _LAUNCH = Path(__file__).resolve().parent / "launch.py"
 # A longer path does not fit into a Unix socket's address (108 bytes, and supervisor adds to it).
 _SOCKET_LIMIT = 90
+# A page may take long; a pull must find a thread all the same.
+_THREADS = {"gateway": 8, "web": 4}
 NAMES = ("registry", "gateway", "web", "worker", "nginx")
 
 
@@ -39,28 +41,29 @@ def programs(home: Home, site: Site, found: dict[str, str]) -> list[Program]:
         ),
         Program(
             "gateway",
-            _granian(site.ports["gateway"], threads=8),
+            granian(site, "gateway"),
             priority=20,
             environment={"DJANGO_SETTINGS_MODULE": "portal.gateway_settings"},
         ),
         Program(
             "web",
-            _granian(site.ports["web"], threads=4),
+            granian(site, "web"),
             priority=30,
             environment={"DJANGO_SETTINGS_MODULE": "portal.settings"},
         ),
         Program(
             "worker",
-            _worker(threads=4),
+            worker(threads=4),
             priority=40,
             environment={"DJANGO_SETTINGS_MODULE": "portal.settings", "MOORAGE_BEAT": "1"},
             stop_seconds=20,
         ),
-        Program("nginx", _nginx(home, found["nginx"]), priority=50, own_error_log=True),
+        Program("nginx", nginx(home, found["nginx"]), priority=50, own_error_log=True),
     ]
 
 
-def _worker(*, threads: int) -> list[str]:
+def worker(*, threads: int) -> list[str]:
+    """Return the command of the worker."""
     return [
         *(sys.executable, "-m", "celery", "-A", "portal", "worker"),
         *("-P", "threads", "-c", str(threads), "-l", "INFO"),
@@ -68,17 +71,28 @@ def _worker(*, threads: int) -> list[str]:
     ]
 
 
-def _nginx(home: Home, binary: str) -> list[str]:
+def beat() -> list[str]:
+    """Return the command of the scheduler, where it is no thread of the worker."""
+    return [
+        *(sys.executable, "-m", "celery", "-A", "portal", "beat"),
+        *("-l", "INFO"),
+        "--pidfile=",
+    ]
+
+
+def nginx(home: Home, binary: str) -> list[str]:
+    """Return the command of nginx."""
     configuration = str(home.run / "nginx.conf")
     return [binary, "-p", f"{home.run / 'nginx'}/", "-e", "stderr", "-c", configuration]
 
 
-def _granian(port: int, *, threads: int) -> list[str]:
+def granian(site: Site, name: str) -> list[str]:
+    """Return the command of the gateway or the web."""
     return [
         *(sys.executable, "-m", "granian"),
         *("--interface", "wsgi", "--http", "1", "--no-ws"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--blocking-threads", str(threads)),
+        *("--host", site.inner_bind, "--port", str(site.ports[name])),
+        *("--workers", "1", "--blocking-threads", str(_THREADS[name])),
         *("--workers-kill-timeout", "8", "--log-level", "warning", "--no-access-log"),
         "portal.wsgi:application",
     ]

@@ -4,7 +4,7 @@ import json
 import os
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +31,10 @@ class Site:
     service: str
     issuer: str
     ports: dict[str, int]
+    # Where the programs listen, and the hosts on which they find each other: loopback, unless
+    # each has a container of its own.
+    inner_bind: str = "127.0.0.1"
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def listen(self) -> str:
@@ -42,12 +46,16 @@ class Site:
         """The public name with its port, as clients write it before a repository."""
         return urlsplit(self.external_url).netloc
 
+    def address(self, program: str) -> str:
+        """Return where the other programs reach this one."""
+        return f"{self.hosts.get(program, '127.0.0.1')}:{self.ports[program]}"
 
-def render(home: Home, site: Site, *, http_secret: str) -> None:
-    """Write both configurations into the home's run directory."""
+
+def render_nginx(home: Home, site: Site) -> None:
+    """Write nginx's configuration and make its folders, in the home's run directory."""
     for directory in NGINX_DIRECTORIES:
         (home.run / "nginx" / directory).mkdir(parents=True, exist_ok=True)
-    nginx = {
+    values = {
         "run": home.run,
         "listen": site.listen,
         "scheme": urlsplit(site.external_url).scheme,
@@ -56,25 +64,31 @@ def render(home: Home, site: Site, *, http_secret: str) -> None:
         # Workers that drop root's rights could not read what the registry, started by the same
         # user, writes.
         "user_directive": "user root;" if os.geteuid() == 0 else "",
-        **{f"{name}_port": port for name, port in site.ports.items()},
+        **{name: site.address(name) for name in site.ports},
     }
-    registry = {
-        "registry_port": site.ports["registry"],
+    _write(home.run, "nginx.conf", values)
+
+
+def render_registry(
+    directory: Path, home: Home, site: Site, *, certificates: Path, http_secret: str
+) -> None:
+    """Write the registry's configuration into a directory."""
+    values = {
+        "listen": f"{site.inner_bind}:{site.ports['registry']}",
         "storage": _quote(home.storage),
         "http_secret": _quote(http_secret),
         "realm": _quote(f"{site.external_url}/service/token"),
         "service": _quote(site.service),
         "issuer": _quote(site.issuer),
-        "certificates": _quote(home.keys / "ca.pem"),
+        "certificates": _quote(certificates),
     }
-    _write(home, "nginx.conf", nginx)
-    _write(home, "registry.yml", registry)
+    _write(directory, "registry.yml", values)
 
 
-def _write(home: Home, name: str, values: Mapping[str, object]) -> None:
+def _write(directory: Path, name: str, values: Mapping[str, object]) -> None:
     text = (TEMPLATES / f"{name}.template").read_text()
     # Private: the registry's holds a secret.
-    write_private(home.run / name, ConfigurationTemplate(text).substitute(values).rstrip("\n"))
+    write_private(directory / name, ConfigurationTemplate(text).substitute(values).rstrip("\n"))
 
 
 def _quote(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from portal.stack import checks
 from portal.stack.home import Home
-from portal.stack.render import Site, render
+from portal.stack.render import Site, render_nginx
 from tests.live.stack import free_port, wait_for
 
 
@@ -115,7 +115,7 @@ def started(root: Path) -> Iterator[Front]:
     port = free_port()
     ports = {name: upstream.port for name, upstream in upstreams.items()}
     site = Site("127.0.0.1", port, "https://registry.test", root / "static", "s", "i", ports)
-    render(home, site, http_secret="x")
+    render_nginx(home, site)
     command = [checks.programs()["nginx"], "-p", f"{home.run}/nginx/", "-e", "stderr"]
     log = (root / "error.log").open("wb")
     nginx = subprocess.Popen(

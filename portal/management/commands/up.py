@@ -62,7 +62,14 @@ class Command(BaseCommand):
             issuer=settings.MOORAGE_TOKEN_ISSUER,
             ports=home.ports(here, taken=settings.MOORAGE_PORT),
         )
-        render.render(here, site, http_secret=home.secret(here, "registry-http-secret"))
+        render.render_nginx(here, site)
+        render.render_registry(
+            here.run,
+            here,
+            site,
+            certificates=here.keys / "ca.pem",
+            http_secret=home.secret(here, "registry-http-secret"),
+        )
         configuration = programs.write_configuration(here, programs.programs(here, site, found))
         supervision = Supervision(here, site, configuration=configuration, lock=lock)
         try:
