@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from accounts.principals import Actor
-from registry_sync import admission, blobs, catalog, image_config
+from registry_sync import admission, blobs, catalog, image_config, usage
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
 from registry_sync.client.errors import RegistryRejectedError
@@ -32,6 +32,8 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
         children = _known_children(repository, manifest)
         sizes = _blob_sizes(standing, repository, manifest, children.keys())
         _check_sizes(manifest, {**children, **sizes})
+        own = {manifest.digest: len(manifest.content)}
+        usage.require_room(standing.project_id, {**sizes, **own})
         facts = _facts(standing, manifest)
         pins = blobs.pin(repository, manifest.digest, {*sizes, *children})
         _store(standing, repository, manifest)
