@@ -216,6 +216,12 @@ class TestRefusedBeforeTheRegistry:
         Project.objects.filter(pk=team.pk).update(is_read_only=True)
         assert error_of(put(bob_app, image)) == (403, "DENIED")
 
+    def test_more_than_the_storage_limit(
+        self, bob_app: Caller, image: Image, team: Project
+    ) -> None:
+        Project.objects.filter(pk=team.pk).update(storage_limit=image.size - 1)
+        assert error_of(put(bob_app, image)) == (403, "DENIED")
+
     def test_a_size_that_is_not_the_blobs(
         self, bob_app: Caller, image: Image, registry: FakeRegistry
     ) -> None:
@@ -368,3 +374,4 @@ def test_a_push_over_the_limit_leaves_the_tag_where_it_was(
     assert Tag.objects.get().artifact == before
     assert ProjectUsage.objects.get().used_bytes == usage.used_bytes
     assert TagEvent.objects.count() == 1
+    assert registry.count("put_manifest") == 0
