@@ -20,10 +20,20 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 env = environ.FileAwareEnv()
 
+
+def _number(name: str, *, default: int) -> int:
+    """Read a whole number; say which setting is none."""
+    text: str = env.str(name, default=str(default))
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from error
+
+
 MOORAGE_HOME = Path(env.str("MOORAGE_HOME", default=str(BASE_DIR / "var"))).absolute()
 MOORAGE_KEYS = MOORAGE_HOME / "keys"
 MOORAGE_BIND = env.str("MOORAGE_BIND", default="127.0.0.1")
-MOORAGE_PORT = env.int("MOORAGE_PORT", default=8080)
+MOORAGE_PORT = _number("MOORAGE_PORT", default=8080)
 # What clients are told: the token realm, the commands on pages.
 MOORAGE_EXTERNAL_URL = (
     env.str("MOORAGE_EXTERNAL_URL", default="") or f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
@@ -287,7 +297,7 @@ MOORAGE_TOKEN_ISSUER = "moorage"  # noqa: S105 - the issuer's name, no secret
 MOORAGE_PULL_TOKEN_SECONDS = 5 * 60
 MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
 # Garbage collection's grace, in seconds: a blob touched within it is never collected.
-MOORAGE_GC_GRACE = env.int("MOORAGE_GC_GRACE", default=24 * 60 * 60)
+MOORAGE_GC_GRACE = _number("MOORAGE_GC_GRACE", default=24 * 60 * 60)
 
 # Manifests are read whole, up to 4 MiB; nginx keeps every other body of the portal to 1 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024
@@ -311,7 +321,7 @@ elif CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
     # A broker that is away must not hold up a page; the rows are found without its message.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
 # Seconds that a worker may be silent before another takes its tasks over.
-MOORAGE_JOB_LEASE = env.int("MOORAGE_JOB_LEASE", default=60)
+MOORAGE_JOB_LEASE = _number("MOORAGE_JOB_LEASE", default=60)
 if MOORAGE_JOB_LEASE < 3:
     raise ImproperlyConfigured("MOORAGE_JOB_LEASE must be 3 seconds or more.")
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
