@@ -4,6 +4,7 @@ import datetime
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Min, Q
@@ -37,12 +38,10 @@ class Queue:
 def figures(kinds: Iterable[str]) -> list[Queue]:
     """Return the queues of these kinds, and of those with anything in them."""
     now = timezone.now()
-    rows = {
+    counted = Task.objects.filter(state__in=ACTIVE).order_by().values("kind")
+    rows: dict[str, dict[str, Any]] = {
         row["kind"]: row
-        for row in Task.objects.filter(state__in=ACTIVE)
-        .order_by()
-        .values("kind")
-        .annotate(
+        for row in counted.annotate(
             queued=Count("pk", filter=Q(state=State.QUEUED)),
             running=Count("pk", filter=Q(state__in=HELD)),
             oldest=Min("run_after", filter=Q(state=State.QUEUED, run_after__lte=now)),
