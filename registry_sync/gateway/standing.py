@@ -142,9 +142,11 @@ def _is_ahead(moment: datetime.datetime | str | None) -> bool:
 
 
 def _is_past(moment: datetime.datetime | str | None, now: datetime.datetime) -> bool:
-    """SQLite's driver gives a raw query's times as text, in UTC and without saying so."""
+    """SQLite's driver gives a raw query's times without saying that they are UTC, or as text."""
     if isinstance(moment, str):
-        moment = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)
+        moment = datetime.datetime.fromisoformat(moment)
+    if moment is not None and timezone.is_naive(moment):
+        moment = moment.replace(tzinfo=datetime.UTC)
     return moment is not None and moment <= now
 
 

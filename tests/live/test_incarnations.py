@@ -29,8 +29,11 @@ from accounts.principals import SYSTEM_ACTOR
 projects.remove(Project.objects.alive().get(name={name!r}), actor=SYSTEM_ACTOR)
 """
 RENAME = """
+from accounts import projects
 from accounts.models import Project
-Project.objects.alive().filter(name={name!r}).update(name={new!r})
+from accounts.principals import SYSTEM_ACTOR
+project = Project.objects.alive().get(name={name!r})
+projects.rename(project, name={new!r}, alias_days={alias_days}, actor=SYSTEM_ACTOR)
 """
 CLOSE = """
 from accounts.models import Project
@@ -39,6 +42,19 @@ Project.objects.alive().filter(name={name!r}).update(is_public=False)
 DISABLE = """
 from accounts.models import User
 User.objects.filter(username={name!r}).update(is_active=False)
+"""
+TOKEN = """
+from accounts import personal_tokens
+from accounts.models import User
+from accounts.principals import SYSTEM_ACTOR
+user = User.objects.get(username="admin")
+scopes = ["registry:pull", "registry:push"]
+print(personal_tokens.create(user, name="live", scopes=scopes, days=30, actor=SYSTEM_ACTOR)[1])
+"""
+AGE = """
+from django.utils import timezone
+from accounts.models import PersonalToken
+PersonalToken.objects.update(expires_at=timezone.now())
 """
 JOIN = """
 from accounts import members
@@ -56,6 +72,11 @@ def keys_of(stack: Stack) -> set[str]:
     """Return the registry's names for projects."""
     storage = stack.home / "registry" / "docker" / "registry" / "v2" / "repositories"
     return {path.name for path in storage.iterdir()}
+
+
+def rename(stack: Stack, old: str, new: str, *, alias_days: int) -> None:
+    """Rename a project, whose old name serves pulls for so many days."""
+    run_in(stack, RENAME.format(name=old, new=new, alias_days=alias_days))
 
 
 def fresh_image(directory: Path, word: str) -> Path:
@@ -78,43 +99,58 @@ class TestRenamed:
         old, new = make_project(stack), unique("renamed")
         before = fresh_image(tmp_path / "before", old)
         assert stack.push(before, f"{old}/app:1").returncode == 0
-        run_in(stack, RENAME.format(name=old, new=new))
-        pulled = stack.pull(f"{new}/app:1", tmp_path / "back")
-        assert pulled.returncode == 0, pulled.stderr
-        assert blobs_of(tmp_path / "back") == blobs_of(before)
+        rename(stack, old, new, alias_days=7)
+        # For a while both names serve pulls, and only the new one pushes.
+        for name in (new, old):
+            pulled = stack.pull(f"{name}/app:1", tmp_path / name)
+            assert pulled.returncode == 0, pulled.stderr
+            assert blobs_of(tmp_path / name) == blobs_of(before)
         after = fresh_image(tmp_path / "after", new)
+        assert stack.push(after, f"{old}/app:2").returncode != 0
         pushed_and_pulled(stack, f"{new}/app:2", after, tmp_path / "again")
         # Nothing moved, and nothing was made under the new name.
         assert old in keys_of(stack)
         assert new not in keys_of(stack)
-        assert stack.pull(f"{old}/app:1", tmp_path / "gone").returncode != 0
 
-    def test_a_token_of_the_old_name_is_worth_nothing(self, stack: Stack) -> None:
+    def test_a_token_of_the_old_name(self, stack: Stack) -> None:
         old, new = make_project(stack), unique("renamed")
         holder = pusher(stack, f"{old}/app")
-        image = holder.push_image(f"{old}/app")
+        image = holder.push_image(f"{old}/app", "1")
         upload = holder.start_upload(f"{old}/app").upload
-        run_in(stack, RENAME.format(name=old, new=new))
-        _has_nothing(holder, f"{old}/app", image)
-        _has_nothing(holder, f"{new}/app", image)
+        rename(stack, old, new, alias_days=7)
+        pulled = holder.ask("GET", f"/v2/{old}/app/manifests/1")
+        assert (pulled.status, pulled.body) == (200, image.manifest)
+        assert holder.ask("DELETE", f"/v2/{old}/app/manifests/1").status == 401
+        assert holder.push_manifest(f"{old}/app", "2", image.manifest).status == 401
+        assert holder.start_upload(f"{old}/app").status == 401
+        has_nothing(holder, f"{new}/app", image)
         ended = holder.ask("PUT", f"{upload}&digest={digest_of(b'x')}", b"x")
         assert ended.status == 401
         # An upload begun under the old name ends with a token of the new one.
         renewed = pusher(stack, f"{new}/app")
         assert renewed.ask("PUT", f"{upload}&digest={digest_of(b'x')}", b"x").status == 201
 
+    def test_a_name_given_up_at_once(self, stack: Stack) -> None:
+        old, new = make_project(stack), unique("renamed")
+        holder = pusher(stack, f"{old}/app")
+        image = holder.push_image(f"{old}/app", "1")
+        rename(stack, old, new, alias_days=0)
+        has_nothing(holder, f"{old}/app", image)
+        has_nothing(holder, f"{new}/app", image)
+        has_nothing(pusher(stack, f"{old}/app"), f"{old}/app", image)
+
     def test_another_project_may_take_the_old_name(self, stack: Stack, tmp_path: Path) -> None:
         old, new = make_project(stack), unique("renamed")
         image = pusher(stack, f"{old}/app").push_image(f"{old}/app")
-        run_in(stack, RENAME.format(name=old, new=new))
+        rename(stack, old, new, alias_days=0)
         make_project(stack, name=old)
         stranger = pusher(stack, f"{old}/app")
-        _has_nothing(stranger, f"{old}/app", image, status=404)
+        has_nothing(stranger, f"{old}/app", image, status=404)
         layout = fresh_image(tmp_path / "layout", f"{old} again")
         pushed_and_pulled(stack, f"{old}/app:1", layout, tmp_path / "back")
         assert f"{old}--2" in keys_of(stack)
         # Its token holds the old project's registry name too, and that opens nothing.
-        _has_nothing(stranger, f"{new}/app", image)
+        has_nothing(stranger, f"{new}/app", image)
         started = stranger.start_upload(
             f"{old}/app", f"?mount={digest_of(image.layer)}&from={new}/app"
         )
@@ -126,7 +162,7 @@ class TestRenamed:
 
     def test_a_stranger_does_not_learn_the_new_name(self, stack: Stack) -> None:
         old, new = make_project(stack), unique("hidden")
-        run_in(stack, RENAME.format(name=old, new=new))
+        rename(stack, old, new, alias_days=0)
         for asking in (
             Client(stack.port),
             client(stack, f"repository:{old}/app:push", make_user(stack), PASSWORD),
@@ -146,7 +182,7 @@ class TestMadeAgain:
         holder = pusher(stack, f"{name}/app")
         image = holder.push_image(f"{name}/app", "1")
         run_in(stack, REMOVE.format(name=name))
-        _has_nothing(holder, f"{name}/app", image)
+        has_nothing(holder, f"{name}/app", image)
         make_project(stack, name=name)
         return name, holder, image
 
@@ -154,12 +190,12 @@ class TestMadeAgain:
         self, stack: Stack, again: tuple[str, Client, Image]
     ) -> None:
         name, holder, image = again
-        _has_nothing(holder, f"{name}/app", image)
+        has_nothing(holder, f"{name}/app", image)
         newcomer = pusher(stack, f"{name}/app")
-        _has_nothing(newcomer, f"{name}/app", image, status=404)
+        has_nothing(newcomer, f"{name}/app", image, status=404)
         # Nor once the repository is there again, under the same name.
         newcomer.push_blob(f"{name}/app", b"something new")
-        _has_nothing(newcomer, f"{name}/app", image, status=404)
+        has_nothing(newcomer, f"{name}/app", image, status=404)
         for source in (f"{name}/app", f"{name}--2/app"):
             query = f"?mount={digest_of(image.layer)}&from={source}"
             assert newcomer.start_upload(f"{name}/app", query).status == 202
@@ -184,9 +220,9 @@ class TestMadeAgain:
         own = newcomer.push_image(f"{name}/app")
         for registry_name in (f"{name}--2/app",):
             asking = pusher(stack, registry_name)
-            _has_nothing(asking, registry_name, own)
-            _has_nothing(newcomer, registry_name, own)
-            _has_nothing(asking, registry_name, image)
+            has_nothing(asking, registry_name, own)
+            has_nothing(newcomer, registry_name, own)
+            has_nothing(asking, registry_name, image)
 
     def test_an_upload_of_the_old_one_does_not_end_in_the_new_one(self, stack: Stack) -> None:
         name = make_project(stack)
@@ -218,12 +254,24 @@ class TestShutOut:
         image = member.push_image(f"{name}/app")
         upload = member.start_upload(f"{name}/app").upload
         run_in(stack, DISABLE.format(name=user))
-        _has_nothing(member, f"{name}/app", image)
+        has_nothing(member, f"{name}/app", image)
         assert member.ask("PUT", f"{upload}&digest={digest_of(b'x')}", b"x").status == 401
         assert member.ask("GET", "/v2/_catalog").status == 401
         assert member.ask("GET", "/v2/").status == 401
         asked = stack.get("/service/token", params={"service": "moorage"}, auth=(user, PASSWORD))
         assert asked.status_code == 401
+
+    def test_a_personal_token_that_ends(self, stack: Stack, tmp_path: Path) -> None:
+        name = f"{make_project(stack)}/app"
+        secret = run_in(stack, TOKEN)
+        layout = fresh_image(tmp_path / "layout", name)
+        pushed = stack.push(layout, f"{name}:1", password=secret)
+        assert pushed.returncode == 0, pushed.stderr
+        holder = client(stack, f"repository:{name}:pull", password=secret)
+        assert holder.ask("GET", f"/v2/{name}/manifests/1").status == 200
+        run_in(stack, AGE)
+        assert holder.ask("GET", f"/v2/{name}/manifests/1").status == 401
+        assert stack.pull(f"{name}:1", tmp_path / "back", password=secret).returncode != 0
 
     def test_a_project_that_turns_private(self, stack: Stack) -> None:
         name = make_project(stack, is_public=True)
@@ -236,10 +284,10 @@ class TestShutOut:
             assert layer.body == image.layer
         run_in(stack, CLOSE.format(name=name))
         for asking in (nobody, stranger):
-            _has_nothing(asking, f"{name}/app", image)
+            has_nothing(asking, f"{name}/app", image)
 
 
-def _has_nothing(asking: Client, name: str, image: Image, *, status: int = 401) -> None:
+def has_nothing(asking: Client, name: str, image: Image, *, status: int = 401) -> None:
     """Check that nothing of an image can be had there."""
     for reference in ("1", "latest", image.digest):
         for method in ("GET", "HEAD", "DELETE"):
