@@ -4,7 +4,7 @@ from base64 import b64encode
 from functools import partial
 
 from bench.harness import HEAD, Side, alternate, emit, moorage, row, serving, wrk
-from tests.live.client import registry_port
+from tests.live.client import registry_port, run_in
 from tests.live.stack import Stack
 
 QUERY = "/service/token?service=moorage&scope=repository:library/bench:pull"
@@ -35,26 +35,19 @@ def main() -> None:
     emit("P1", "P1: tokens", lines)
 
 
+_MAKE_ROBOT = """
+from accounts import robots
+from accounts.models import Project
+from accounts.principals import SYSTEM_ACTOR
+library = Project.objects.get(name="library")
+terms = robots.Terms(permissions=(robots.Permission("repository:pull", library),))
+robot, secret = robots.create(name="bench", project=library, terms=terms, actor=SYSTEM_ACTOR)
+print(f"{robots.login_name(robot)}:{secret}")
+"""
+
+
 def _robot(stack: Stack) -> str:
-    answer = stack.request(
-        "POST",
-        "/api/v2.0/robots",
-        json={
-            "name": "bench",
-            "duration": -1,
-            "level": "system",
-            "permissions": [
-                {
-                    "kind": "project",
-                    "namespace": "library",
-                    "access": [{"resource": "repository", "action": "pull"}],
-                }
-            ],
-        },
-        auth=("admin", stack.admin_password),
-    )
-    answer.raise_for_status()
-    return f"{answer.json()['name']}:{answer.json()['secret']}"
+    return run_in(stack, _MAKE_ROBOT)
 
 
 if __name__ == "__main__":
