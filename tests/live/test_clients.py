@@ -1,0 +1,271 @@
+"""The clients that people use, each for real: `make clients-test` installs and runs them.
+
+Not part of `make test`: their packages are large. What each did stands in docs/clients.md.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.client import client, make_project, pusher
+from tests.live.images import write_index
+from tests.live.stack import Stack, wait_for
+
+pytestmark = pytest.mark.clients
+
+GO_CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.20.6"
+
+
+def need(program: str) -> str:
+    """Return where a program is, or skip."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def run(*command: str | Path, stdin: str = "", **environment: str) -> str:
+    """Run a command that must succeed; return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=os.environ | environment,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def fails(*command: str | Path, stdin: str = "", **environment: str) -> str:
+    """Run a command that must fail; return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=os.environ | environment,
+    )
+    assert done.returncode != 0, f"{command}: {done.stdout}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(stack: Stack) -> str:
+    """A private project for each client."""
+    return make_project(stack)
+
+
+def archive(directory: Path) -> Path:
+    """A file system of one file as a tar archive."""
+    path = directory / "rootfs.tar"
+    (directory / "hello").write_text("hello\n" * 1000)
+    with tarfile.open(path, "w") as tar:
+        tar.add(directory / "hello", "hello")
+    return path
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[list[str]]:
+    """Docker's client with an engine of its own, started here and stopped after."""
+    need("docker")
+    engine = need("dockerd")
+    if os.geteuid() != 0:
+        pytest.skip("the engine starts as root only")
+    socket = f"unix://{tmp_path}/docker.sock"
+    process = subprocess.Popen(
+        [
+            *(engine, "-H", socket, "--data-root", tmp_path / "data"),
+            *("--exec-root", tmp_path / "exec", "--pidfile", tmp_path / "pid"),
+            *("--iptables=false", "--bridge=none"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=(tmp_path / "log").open("w"),
+    )
+    command = ["docker", "-H", socket, "--config", str(tmp_path / "config")]
+
+    def answers() -> bool:
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        return subprocess.run([*command, "info"], capture_output=True, check=False).returncode == 0
+
+    try:
+        wait_for(answers, "the engine")
+        yield command
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_docker(stack: Stack, project: str, docker: list[str], tmp_path: Path) -> None:
+    base = f"{stack.address}/{project}"
+    run(*docker, "import", archive(tmp_path), f"{base}/app:1")
+    denied = fails(*docker, "push", f"{base}/app:1")
+    assert "unauthorized" in denied or "denied" in denied
+    wrong = ["login", stack.address, "-u", "admin", "--password-stdin"]
+    assert "incorrect username or password" in fails(*docker, *wrong, stdin="wrong")
+    run(*docker, *wrong, stdin=stack.admin_password)
+    pushed = run(*docker, "push", f"{base}/app:1")
+    digest = pushed.rpartition("digest: ")[2].split()[0]
+    run(*docker, "tag", f"{base}/app:1", f"{base}/other:1")
+    assert f"Mounted from {project}/app" in run(*docker, "push", f"{base}/other:1")
+    run(*docker, "rmi", f"{base}/app:1", f"{base}/other:1")
+    assert digest in run(*docker, "pull", f"{base}/app:1")
+    run(*docker, "pull", f"{base}/app@{digest}")
+
+
+def test_docker_pulls_an_index(stack: Stack, project: str, docker: list[str], index: Path) -> None:
+    assert stack.push(index, f"{project}/multi:1").returncode == 0
+    run(
+        *docker,
+        *("login", stack.address, "-u", "admin", "--password-stdin"),
+        stdin=stack.admin_password,
+    )
+    run(*docker, "pull", "--platform", "linux/arm64", f"{stack.address}/{project}/multi:1")
+    shown = run(*docker, "inspect", f"{stack.address}/{project}/multi:1")
+    assert json.loads(shown)[0]["Architecture"] == "arm64"
+
+
+def test_podman(stack: Stack, project: str, tmp_path: Path) -> None:
+    podman = [
+        need("podman"),
+        *("--root", str(tmp_path / "root"), "--runroot", str(tmp_path / "run")),
+        *("--storage-driver", "vfs", "--events-backend", "none"),
+    ]
+    auth = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
+    name = f"{stack.address}/{project}/app:1"
+    run(*podman, "import", archive(tmp_path), name)
+    run(
+        *podman,
+        *("login", "--tls-verify=false", "-u", "admin", "--password-stdin"),
+        stack.address,
+        stdin=stack.admin_password,
+        **auth,
+    )
+    run(*podman, "push", "--tls-verify=false", name, **auth)
+    run(*podman, "rmi", name)
+    run(*podman, "pull", "--tls-verify=false", name, **auth)
+    found = run(*podman, "search", "--tls-verify=false", f"{stack.address}/{project}", **auth)
+    assert f"{project}/app" in found
+    listed = run(
+        *podman, "search", "--list-tags", "--tls-verify=false", name.rpartition(":")[0], **auth
+    )
+    assert "1" in listed.split()
+
+
+@pytest.fixture
+def ctr(tmp_path: Path) -> Iterator[list[str]]:
+    """containerd's client with a daemon of its own."""
+    need("ctr")
+    daemon = need("containerd")
+    if os.geteuid() != 0:
+        pytest.skip("containerd starts as root only")
+    configuration = tmp_path / "config.toml"
+    configuration.write_text(
+        'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'root = "{tmp_path}/root"\nstate = "{tmp_path}/state"\n'
+        f'[grpc]\naddress = "{tmp_path}/containerd.sock"\n'
+        f'[ttrpc]\naddress = "{tmp_path}/ttrpc.sock"\n'
+    )
+    process = subprocess.Popen(
+        [daemon, "--config", configuration],
+        stdout=subprocess.DEVNULL,
+        stderr=(tmp_path / "log").open("w"),
+    )
+    command = ["ctr", "-a", f"{tmp_path}/containerd.sock"]
+
+    def answers() -> bool:
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        version = subprocess.run([*command, "version"], capture_output=True, check=False)
+        return version.returncode == 0
+
+    try:
+        wait_for(answers, "containerd")
+        yield command
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_ctr(stack: Stack, project: str, ctr: list[str], index: Path) -> None:
+    name = f"{stack.address}/{project}/app:1"
+    assert stack.push(index, f"{project}/app:1").returncode == 0
+    plain = ["--plain-http", "--user", f"admin:{stack.admin_password}"]
+    run(*ctr, "images", "pull", "--all-platforms", "--snapshotter", "native", *plain, name)
+    again = f"{stack.address}/{project}/again:2"
+    run(*ctr, "images", "tag", name, again)
+    run(*ctr, "images", "push", *plain, again)
+    here = pusher(stack, f"{project}/again")
+    first = client(stack, f"repository:{project}/app:pull")
+    pushed = here.ask("GET", f"/v2/{project}/again/manifests/2")
+    assert pushed.body == first.ask("GET", f"/v2/{project}/app/manifests/1").body
+
+
+def test_oras(stack: Stack, project: str, tmp_path: Path) -> None:
+    """An OCI artifact by the oras project's Python package, in an environment of its own."""
+    environment = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", environment)
+    run(environment / "bin" / "pip", "install", "--quiet", "oras==0.2.38")
+    (tmp_path / "report.txt").write_text("an artifact\n")
+    script = """
+import os, sys
+import oras.client
+address, name, password = sys.argv[1:]
+client = oras.client.OrasClient(insecure=True, auth_backend="token")
+client.set_basic_auth("admin", password)
+target = f"{address}/{name}:1"
+client.push(target=target, files=["report.txt"], disable_path_validation=True)
+os.rename("report.txt", "sent.txt")
+client.pull(target=target, outdir=".")
+assert open("report.txt").read() == open("sent.txt").read()
+assert client.get_tags(f"{address}/{name}") == ["1"]
+"""
+    done = subprocess.run(
+        [
+            environment / "bin" / "python",
+            "-c",
+            script,
+            stack.address,
+            f"{project}/report",
+            stack.admin_password,
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_crane(stack: Stack, project: str, tmp_path: Path) -> None:
+    go = need("go")
+    binaries = Path(os.environ.get("MOORAGE_CLIENTS", tmp_path / "bin"))
+    if not (binaries / "crane").exists():
+        run(go, "install", GO_CRANE, GOBIN=str(binaries))
+    crane = str(binaries / "crane")
+    layout = tmp_path / "layout"
+    digest = write_index(layout, files={"hello": b"crane\n"})
+    assert stack.push(layout, f"{project}/app:1").returncode == 0
+    config = {"DOCKER_CONFIG": str(tmp_path / "config")}
+    base = f"{stack.address}/{project}"
+    run(crane, "auth", "login", stack.address, "-u", "admin", "-p", stack.admin_password, **config)
+    assert run(crane, "digest", "--insecure", f"{base}/app:1", **config).strip() == digest
+    run(crane, "copy", "--insecure", f"{base}/app:1", f"{base}/copy:1", **config)
+    assert run(crane, "digest", "--insecure", f"{base}/copy:1", **config).strip() == digest
+    run(crane, "tag", "--insecure", f"{base}/copy:1", "2", **config)
+    assert run(crane, "ls", "--insecure", f"{base}/copy", **config).split() == ["1", "2"]
+    assert f"{project}/copy" in run(crane, "catalog", "--insecure", stack.address, **config)
+    run(crane, "delete", "--insecure", f"{base}/copy@{digest}", **config)
+    assert run(crane, "ls", "--insecure", f"{base}/copy", **config).split() == []
+    run(crane, "validate", "--insecure", "--remote", f"{base}/app:1", **config)
