@@ -97,7 +97,7 @@ check-static:
 	ruff format --check . || status=1; \
 	lint-imports || status=1; \
 	mypy . || status=1; \
-	$(PYTHON) manage.py makemigrations --check --dry-run || status=1; \
+	MOORAGE_DATABASE_URL=sqlite://:memory: $(PYTHON) manage.py makemigrations --check --dry-run || status=1; \
 	exit $$status
 
 test-sqlite:
