@@ -18,23 +18,23 @@ from kombu.utils.json import dumps, loads
 class Channel(filesystem.Channel):
     """One file per message, renamed into place and out of it."""
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override] # kombu's two bases name it differently
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:  # type: ignore[override] # kombu's two bases name it differently
         folder = Path(self.data_folder_out)
         name = f"{time_ns()}_{uuid.uuid4().hex}.{queue}.msg"
         unfinished = folder / f".{name}.new"
-        unfinished.write_text(dumps(payload))
+        unfinished.write_text(dumps(message))
         unfinished.rename(folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        ending = f".{queue}.msg"
         folder = Path(self.data_folder_in)
-        for name in sorted(path.name for path in folder.iterdir()):
-            if name.startswith(".") or name.partition(".")[2] != ending[1:]:
+        for path in sorted(folder.glob(f"[!.]*.{queue}.msg")):
+            # A queue's name may end with another's.
+            if path.name.partition(".")[2] != f"{queue}.msg":
                 continue
-            taken = folder / f".{name}.{uuid.uuid4().hex}.taken"
+            taken = folder / f".{path.name}.taken"
             # Another worker may have been faster.
             with contextlib.suppress(FileNotFoundError):
-                (folder / name).rename(taken)
+                path.rename(taken)
                 content = taken.read_text()
                 taken.unlink()
                 return loads(content)

@@ -6,7 +6,7 @@ be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -20,13 +20,23 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 env = environ.FileAwareEnv()
 
+
+def _number(name: str, *, default: int) -> int:
+    """Read a whole number; say which setting is none."""
+    text: str = env.str(name, default=str(default))
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from error
+
+
 MOORAGE_HOME = Path(env.str("MOORAGE_HOME", default=str(BASE_DIR / "var"))).absolute()
 MOORAGE_KEYS = MOORAGE_HOME / "keys"
 MOORAGE_BIND = env.str("MOORAGE_BIND", default="127.0.0.1")
-MOORAGE_PORT = env.int("MOORAGE_PORT", default=8080)
+MOORAGE_PORT = _number("MOORAGE_PORT", default=8080)
 # What clients are told: the token realm, the commands on pages.
-MOORAGE_EXTERNAL_URL = env.str(
-    "MOORAGE_EXTERNAL_URL", default=f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
+MOORAGE_EXTERNAL_URL = (
+    env.str("MOORAGE_EXTERNAL_URL", default="") or f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
 ).rstrip("/")
 _external = urlsplit(MOORAGE_EXTERNAL_URL)
 if _external.scheme not in {"http", "https"} or not _external.hostname or _external.path:
@@ -38,7 +48,7 @@ MOORAGE_IS_HTTPS = _external.scheme == "https"
 
 _secret_key_file = MOORAGE_KEYS / "secret-key"
 # Without a home (makemigrations, type checks) a key nobody else knows is made up for the process.
-SECRET_KEY = env.str("MOORAGE_SECRET_KEY", default="") or (
+SECRET_KEY = env.str("MOORAGE_SECRET_KEY", default="").strip() or (
     _secret_key_file.read_text().strip() if _secret_key_file.exists() else get_random_secret_key()
 )
 DEBUG = env.bool("MOORAGE_DEBUG", default=False)
@@ -48,6 +58,9 @@ ALLOWED_HOSTS = [
     *env.list("MOORAGE_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"]),
 ]
 CSRF_TRUSTED_ORIGINS = [MOORAGE_EXTERNAL_URL]
+# Peers besides loopback whose X-Real-IP and X-Request-Id are believed: addresses, networks, or
+# host names, which are looked up again as they may change.
+MOORAGE_TRUSTED_PROXIES = env.list("MOORAGE_TRUSTED_PROXIES", default=[])
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -87,6 +100,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "portal.web.errors.csrf_failure"
 
 # --- Database and cache -----------------------------------------------------------------------
 
@@ -105,6 +119,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     DATABASES["default"]["CONN_MAX_AGE"] = None
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Apart from the URL, so that a file can hold it.
+    if _password := env.str("MOORAGE_DATABASE_PASSWORD", default="").strip():
+        DATABASES["default"]["PASSWORD"] = _password
     DATABASES["default"]["OPTIONS"] = {
         "options": "-c lock_timeout=20s -c statement_timeout=60s "
         "-c idle_in_transaction_session_timeout=60s"
@@ -118,6 +135,10 @@ else:
     )
 
 CACHES = {"default": env.cache_url("MOORAGE_CACHE_URL", default="locmemcache://")}
+# One password for cache and broker where both are the same Redis.
+_redis_password = env.str("MOORAGE_REDIS_PASSWORD", default="").strip()
+if _redis_password and CACHES["default"]["BACKEND"].endswith("RedisCache"):
+    CACHES["default"]["OPTIONS"] = {"password": _redis_password}
 
 # --- Signing in -------------------------------------------------------------------------------
 
@@ -153,6 +174,13 @@ if (
     raise ImproperlyConfigured(
         "MOORAGE_ROBOT_PREFIX must hold a sign that no username has, such as + or $, and no colon."
     )
+# smtp+tls://name:password@host:587 and so on; without it no mail is sent, and none is needed.
+_mail_url: str = env.str("MOORAGE_EMAIL_URL", default="").strip()
+MOORAGE_SENDS_MAIL: bool = bool(_mail_url)
+if _mail_url:
+    globals().update(env.email_url_config(_mail_url))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("MOORAGE_EMAIL_FROM", default=f"moorage@{_external.hostname}")
 LOGIN_URL = "account:sign_in"
 LOGIN_REDIRECT_URL = "home"
 
@@ -269,7 +297,7 @@ MOORAGE_TOKEN_ISSUER = "moorage"  # noqa: S105 - the issuer's name, no secret
 MOORAGE_PULL_TOKEN_SECONDS = 5 * 60
 MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
 # Garbage collection's grace, in seconds: a blob touched within it is never collected.
-MOORAGE_GC_GRACE = env.int("MOORAGE_GC_GRACE", default=24 * 60 * 60)
+MOORAGE_GC_GRACE = _number("MOORAGE_GC_GRACE", default=24 * 60 * 60)
 
 # Manifests are read whole, up to 4 MiB; nginx keeps every other body of the portal to 1 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024
@@ -277,12 +305,27 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024
 # --- Jobs -------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("MOORAGE_BROKER_URL", default="filesystem://")
+if _redis_password and CELERY_BROKER_URL.startswith("redis://"):
+    _broker = urlsplit(CELERY_BROKER_URL)
+    CELERY_BROKER_URL = _broker._replace(
+        netloc=f":{quote(_redis_password, safe='')}@{_broker.netloc.rpartition('@')[2]}"
+    ).geturl()
 if CELERY_BROKER_URL.startswith("filesystem://"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(MOORAGE_HOME / "broker"),
         "data_folder_out": str(MOORAGE_HOME / "broker"),
         "control_folder": str(MOORAGE_HOME / "broker" / "control"),
+        "polling_interval": 0.2,
     }
+elif CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
+    # A broker that is away must not hold up a page; the rows are found without its message.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
+# Seconds that a worker may be silent before another takes its tasks over.
+MOORAGE_JOB_LEASE = _number("MOORAGE_JOB_LEASE", default=60)
+if MOORAGE_JOB_LEASE < 3:
+    raise ImproperlyConfigured("MOORAGE_JOB_LEASE must be 3 seconds or more.")
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_SERIALIZER = "json"
@@ -290,10 +333,19 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(MOORAGE_HOME / "run" / "beat-schedule")
+# What nobody took in time is asked again; after a pause it must not all be done at once.
 CELERY_BEAT_SCHEDULE = {
-    "heartbeat": {"task": "registry_sync.tasks.heartbeat", "schedule": 15.0},
-    "seal-audit": {"task": "registry_sync.tasks.seal_audit", "schedule": 30.0},
-    "housekeeping": {"task": "registry_sync.tasks.housekeeping", "schedule": 3600.0},
+    "heartbeat": {
+        "task": "registry_sync.tasks.heartbeat",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "seal-audit": {
+        "task": "registry_sync.tasks.seal_audit",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "tick": {"task": "registry_sync.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
 }
 
 # --- Logging ----------------------------------------------------------------------------------

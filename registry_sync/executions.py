@@ -341,11 +341,15 @@ def _find_locked(execution_id: int) -> Execution | None:
 
 
 def _lock(execution_id: int) -> Execution:
-    """Lock the execution of a task. Raises ``LeaseLostError`` where it is gone."""
-    execution = _find_locked(execution_id)
+    execution = _locked(execution_id)
     if execution is None:
         raise LeaseLostError
     return execution
+
+
+def _locked(execution_id: int) -> Execution | None:
+    rows = Execution.objects.select_for_update(of=("self",), no_key=True)
+    return rows.filter(pk=execution_id).first()
 
 
 def _count(execution: Execution, ended: dict[State, int], now: datetime.datetime) -> None:

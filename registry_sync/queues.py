@@ -40,7 +40,7 @@ def figures(kinds: Iterable[str]) -> list[Queue]:
     now = timezone.now()
     counted = Task.objects.filter(state__in=ACTIVE).order_by().values("kind")
     rows: dict[str, dict[str, Any]] = {
-        row["kind"]: row
+        row["kind"]: dict(row)
         for row in counted.annotate(
             queued=Count("pk", filter=Q(state=State.QUEUED)),
             running=Count("pk", filter=Q(state__in=HELD)),
