@@ -173,7 +173,7 @@ def _grant(
         actions,
         project_id=project.pk,
         registry_name=f"{project.registry_key}/{path}",
-        is_by_public=not any(_DOCKER_ACTIONS[action] in own[project.pk] for action in actions),
+        is_by_public="pull" in actions and _DOCKER_ACTIONS["pull"] not in own[project.pk],
     )
 
 

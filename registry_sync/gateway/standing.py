@@ -195,7 +195,7 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
     current_name, alias_expiry, registry_key, is_public, is_read_only, repository_id = row[8:]
     if current_name != project_name and not (action == "pull" and _is_ahead(alias_expiry)):
         return None
-    if grant.is_by_public and not is_public:
+    if action == "pull" and grant.is_by_public and not is_public:
         return None
     return Standing(
         claims=claims,
