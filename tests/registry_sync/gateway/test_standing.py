@@ -8,10 +8,11 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import access, docker_tokens, projects, scopes, users
+from accounts import access, docker_tokens, projects, robots, scopes, users
 from accounts.credentials import principal_of_user
 from accounts.models import Project, User
 from accounts.principals import SYSTEM, SYSTEM_ACTOR, Principal
+from accounts.robot_terms import Permission, Terms
 from accounts.scopes import Grant
 from registry_sync.gateway import upstream
 from tests.conftest import password_of
@@ -133,6 +134,21 @@ class TestProject:
         assert not any(is_refused(caller, path) for caller in callers)
         Project.objects.filter(pk=library.pk).update(is_public=False)
         assert all(is_refused(caller, path) for caller in callers)
+
+    def test_one_that_became_private_keeps_a_robot_to_its_own_rights(
+        self, library: Project, registry: FakeRegistry
+    ) -> None:
+        """It could pull because anyone could; pushing is its own right."""
+        push_image(make_repository(library), tag="v1")
+        terms = Terms(permissions=(Permission("repository:push", library),))
+        robot, _ = robots.create(name="ci", project=library, terms=terms, actor=SYSTEM_ACTOR)
+        principal = Principal("robot", "ci", robot_id=robot.pk, epoch=robot.auth_epoch)
+        grants = access.granted(principal, scopes.parse(["repository:library/app:pull,push"]))
+        caller = Caller(docker_tokens.issue(principal, grants, lifetime=300))
+        assert not is_refused(caller, "library/app/manifests/v1")
+        Project.objects.filter(pk=library.pk).update(is_public=False)
+        assert is_refused(caller, "library/app/manifests/v1")
+        assert caller.call("POST", "library/app/blobs/uploads/").status_code == 202
 
     def test_one_that_became_private_still_answers_its_members(
         self, token_for: Sign, library: Project, admin: User
