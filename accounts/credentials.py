@@ -106,7 +106,13 @@ def check(username: str, password: str, *, actor: Actor) -> Principal:
     prefix = settings.MOORAGE_ROBOT_PREFIX
     if username.startswith(prefix):
         login = username.removeprefix(prefix)
-        return _throttled(username, actor, lambda: robots.find(login, password, actor=actor))
+        return _throttled(
+            username,
+            actor,
+            lambda: robots.find(login, password, actor=actor),
+            # A secret that a person chose can be guessed.
+            is_guessable=not is_secret(password, robots.KIND),
+        )
     if is_secret(password, personal_tokens.KIND):
         return _throttled(username, actor, lambda: _by_token(password, username, actor))
     return principal_of_user(check_password(username, password, actor=actor))
@@ -124,13 +130,24 @@ def authenticate_token(secret: str, *, actor: Actor) -> Principal:
     return _throttled(account, actor, lambda: _by_token(secret, "", actor))
 
 
-def _throttled(account: str, actor: Actor, find: Callable[[], Principal | None]) -> Principal:
-    """Look for the owner of a generated secret; count and record a failure."""
+def _throttled(
+    account: str,
+    actor: Actor,
+    find: Callable[[], Principal | None],
+    *,
+    is_guessable: bool = False,
+) -> Principal:
+    """Look for the owner of a secret; count and record a failure.
+
+    Nobody guesses a generated secret, so the right one is let in before the throttle is asked.
+    """
     name = account.lower().replace("\0", "\ufffd")[:255]
-    throttle.check(name, actor.address)
+    if is_guessable:
+        throttle.check(name, actor.address)
     principal = find()
     if principal is not None:
         return principal
+    throttle.check(name, actor.address)
     throttle.record_failure(name, actor.address)
     audit.record(actor, "login_user", name, outcome=AuditEntry.Outcome.DENIED)
     raise Unauthorized(_("incorrect username or password"))

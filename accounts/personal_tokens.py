@@ -3,7 +3,7 @@
 import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -97,10 +97,9 @@ def find(secret: str, *, actor: Actor) -> PersonalToken | None:
     if token is None or not token.is_usable(now):
         return None
     # To the minute: a busy pipeline must not write at each request.
-    PersonalToken.objects.filter(
-        Q(last_used_at=None)
-        | Q(last_used_at__lt=now - USE_RESOLUTION)
-        | ~Q(last_used_address=actor.address),
-        pk=token.pk,
-    ).update(last_used_at=now, last_used_address=actor.address)
+    is_noted = token.last_used_at is not None and token.last_used_at > now - USE_RESOLUTION
+    if not is_noted or token.last_used_address != actor.address:
+        PersonalToken.objects.filter(pk=token.pk).update(
+            last_used_at=now, last_used_address=actor.address
+        )
     return token

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -164,12 +163,9 @@ def find(login: str, secret: str, *, actor: Actor) -> Principal | None:
     if not any(_is_secret_of(secret, kept) for kept in hashes):
         return None
     # To the minute: a busy pipeline must not write at each request.
-    Robot.objects.filter(
-        Q(last_used_at=None)
-        | Q(last_used_at__lt=now - USE_RESOLUTION)
-        | ~Q(last_used_address=actor.address),
-        pk=robot.pk,
-    ).update(last_used_at=now, last_used_address=actor.address)
+    is_noted = robot.last_used_at is not None and robot.last_used_at > now - USE_RESOLUTION
+    if not is_noted or robot.last_used_address != actor.address:
+        Robot.objects.filter(pk=robot.pk).update(last_used_at=now, last_used_address=actor.address)
     return Principal(
         kind="robot", name=login_name(robot), robot_id=robot.pk, epoch=robot.auth_epoch
     )
