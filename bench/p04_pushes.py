@@ -123,7 +123,7 @@ def started(database: str) -> Iterator[Stack]:
         with moorage() as stack:
             yield stack
         return
-    with cluster() as url, moorage(MOORAGE_DATABASE_URL=url) as stack:
+    with cluster(is_durable=True) as url, moorage(MOORAGE_DATABASE_URL=url) as stack:
         yield stack
 
 

@@ -6,7 +6,7 @@ be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
 
 import os
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -119,6 +119,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     DATABASES["default"]["CONN_MAX_AGE"] = None
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # postgres://user@%2Frun%2Fpostgresql/name: a socket's folder, written as libpq wants it.
+    DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
     # Apart from the URL, so that a file can hold it.
     if _password := env.str("MOORAGE_DATABASE_PASSWORD", default="").strip():
         DATABASES["default"]["PASSWORD"] = _password

@@ -14,12 +14,11 @@ from urllib.parse import quote
 # Durability is for data that anybody will want tomorrow.
 _OPTIONS = {
     "listen_addresses": "",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_connections": "60",
 }
+# Nobody needs the tests' data after a power cut.
+_HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def _binaries() -> Path:
@@ -42,15 +41,16 @@ def _owner() -> pwd.struct_passwd:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
+def cluster(*, is_durable: bool = False) -> Iterator[str]:
     """Start a cluster that listens on a Unix socket only; yield its URL."""
+    chosen = _OPTIONS if is_durable else _OPTIONS | _HASTY
     owner = _owner()
     with tempfile.TemporaryDirectory(prefix="moorage-pg-") as name:
         folder = Path(name)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         binaries = _binaries()
         control = [str(binaries / "pg_ctl"), "-w", "-s", "-D", str(folder / "data")]
-        options = " ".join(f"-c {key}={value or repr('')}" for key, value in _OPTIONS.items())
+        options = " ".join(f"-c {key}={value or repr('')}" for key, value in chosen.items())
         start = ["-l", str(folder / "log"), "-o", f"-k {folder} {options}", "start"]
 
         def run(command: list[str]) -> None:

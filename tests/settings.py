@@ -3,7 +3,6 @@
 import os
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote
 
 _DATABASE = os.environ.get("MOORAGE_TEST_DATABASE", "sqlite")
 # What the developer's shell sets must not decide whether a test passes.
@@ -18,10 +17,7 @@ if _DATABASE == "postgresql":
 from portal.settings import *  # noqa: E402, F403 - the environment had to be set first
 from portal.settings import DATABASES, MOORAGE_HOME, STATIC_ROOT, STORAGES  # noqa: E402
 
-if _DATABASE == "postgresql":
-    # The throw-away cluster's socket directory, which a URL can only hold quoted.
-    DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
-elif _DATABASE == "sqlite":
+if _DATABASE == "sqlite":
     # A file, not memory: tests with threads need connections of their own.
     DATABASES["default"]["TEST"] = {"NAME": str(MOORAGE_HOME / "test.sqlite3")}
     # Nobody needs the tests' data after a power cut.
