@@ -24,6 +24,7 @@ from registry_sync.models.executions import (
     Worker,
     WorkerHeartbeat,
 )
+from registry_sync.models.labels import Label
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ArtifactReference",
     "Blob",
     "Execution",
+    "Label",
     "ManifestBody",
     "OutboxDelivery",
     "ProjectBlob",
