@@ -127,6 +127,13 @@ class TestEnd:
         finally:
             second.stop()
 
+    def test_an_impatient_user_waits_all_the_same(self, tmp_path: Path) -> None:
+        stopped = Stack(tmp_path / "home").start()
+        for signum in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            stopped.process.send_signal(signum)
+        assert stopped.stop() == 0
+        assert stopped.processes() == {}
+
     def test_a_killed_one_leaves_nothing(self, tmp_path: Path) -> None:
         killed = Stack(tmp_path / "home").start()
         killed.process.kill()

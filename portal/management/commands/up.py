@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -26,11 +26,12 @@ class Command(BaseCommand):
     help = "Run Moorage on this machine: nginx, registry, gateway, web and worker."
     # The checks import every page, and what they could find the tests have found.
     requires_system_checks = []
+    is_leaving = False
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until stopped; a reason not to run is one line on the terminal."""
         for signum in _SIGNALS:
-            signal.signal(signum, _leave)
+            signal.signal(signum, self._leave)
         os.umask(0o077)
         try:
             self._run()
@@ -80,14 +81,14 @@ class Command(BaseCommand):
                 supervision.check()
                 time.sleep(0.5)
         finally:
-            # Once is enough: a second Ctrl-C must not leave half of it running.
-            for signum in _SIGNALS:
-                signal.signal(signum, signal.SIG_IGN)
+            self.is_leaving = True
             supervision.stop()
 
-
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
+    def _leave(self, signum: int, frame: FrameType | None) -> None:
+        # Once is enough: a second Ctrl-C must not end the stopping and leave half of it running.
+        if not self.is_leaving:
+            self.is_leaving = True
+            sys.exit(0)
 
 
 def _welcome(here: home.Home, site: render.Site, password: str | None) -> str:
