@@ -89,7 +89,9 @@ def _lock(repository: Repository) -> tuple[Project, ProjectUsage]:
     """Lock usage and repository, and return the project they are in with its usage."""
     used = usage.lock(repository.project_id)
     Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
-    project = Project.objects.alive().filter(pk=repository.project_id).first()
+    # Locked: who deletes the project waits, and who comes after a deletion is told.
+    alive = Project.objects.alive().select_for_update(no_key=True)
+    project = alive.filter(pk=repository.project_id).first()
     if project is None:
         raise NotFound("the repository's project is gone")
     admission.require_writable(is_read_only=project.is_read_only)
