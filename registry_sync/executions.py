@@ -272,6 +272,7 @@ def sweep(kinds: Collection[str]) -> list[int]:
             _free(task)
         except LeaseLostError:
             continue  # It was ended, renewed or freed meanwhile.
+    now = timezone.now()
     quiet = Q(woken_at=None) | Q(woken_at__lt=now - REWAKE_AFTER)
     found = list(
         Task.objects.filter(runnable(kinds, now) & quiet)

@@ -41,16 +41,18 @@ def upcoming(cron: str, time_zone: str, after: datetime.datetime) -> Iterator[da
             _("A cron expression has six fields: second, minute, hour, day, month, weekday."),
             field="cron",
         )
-    if not (fields[0].isascii() and fields[0].isdigit()):
-        raise BadRequest(_("The first field, the second, is one number."), field="cron")
-    # Quartz's way to say "any day" when the other field names the days.
-    text = " ".join("*" if part == "?" else part for part in fields)
+    if not (fields[0].isascii() and fields[0].isdigit() and int(fields[0]) < 60):
+        raise BadRequest(_("The first field, the second, is one number below 60."), field="cron")
+    second = datetime.timedelta(seconds=int(fields[0]))
+    # "?" is Quartz's "any day" where the other field names the days. Of five fields CronSim knows
+    # what a clock change does to a fixed time: it happens once, be it left out or twice there.
+    text = " ".join("*" if part == "?" else part for part in fields[1:])
     try:
-        times = CronSim(text, after.astimezone(ZoneInfo(time_zone)))
+        times = CronSim(text, (after - second).astimezone(ZoneInfo(time_zone)))
     except CronSimError as error:
         message = _("The cron expression cannot be read: %(error)s.") % {"error": error}
         raise BadRequest(message, field="cron") from error
-    return iter(times)
+    return (time.astimezone(datetime.UTC) + second for time in times)
 
 
 def next_slot(cron: str, time_zone: str, after: datetime.datetime) -> datetime.datetime:
@@ -58,7 +60,7 @@ def next_slot(cron: str, time_zone: str, after: datetime.datetime) -> datetime.d
     found = next(upcoming(cron, time_zone, after), None)
     if found is None:
         raise BadRequest(_("This cron expression never comes true."), field="cron")
-    return found.astimezone(datetime.UTC)
+    return found
 
 
 @transaction.atomic

@@ -1,0 +1,166 @@
+"""fsck: silent where all is well, and one finding for each kind of damage."""
+
+import datetime
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from accounts.models import Project
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import dispatch, executions, fsck, tasks
+from registry_sync.models import (
+    Artifact,
+    ArtifactBlob,
+    Blob,
+    Execution,
+    ManifestBody,
+    ProjectUsage,
+    RepositoryBlob,
+    State,
+    Tag,
+    Task,
+)
+from registry_sync.storage.filesystem import blob_path
+from tests.conftest import Cast
+from tests.factories import digest_of, make_image, make_index, make_repository, push_image
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def storage(team: Project, tmp_path: Path, settings: Any) -> Path:
+    """Push an image and an index; return the storage that holds their bytes."""
+    settings.MOORAGE_STORAGE_ROOT = tmp_path
+    repository = make_repository(team)
+    image = make_image("one")
+    index = make_index(image)
+    push_image(repository, image, "1.0")
+    push_image(repository, index, "2.0", children=(image,))
+    for content in (image.content, index.content, *image.blobs):
+        path = blob_path(tmp_path, digest_of(content))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    return tmp_path
+
+
+def found(storage: Path) -> set[str]:
+    """Return the checks that find something."""
+    return {finding.check for finding in fsck.findings(storage, lambda check: None)}
+
+
+def test_nothing_is_found_where_all_is_well(storage: Path) -> None:
+    assert list(fsck.findings(storage, lambda check: None)) == []
+
+
+def _lose_tag() -> None:
+    Tag.objects.filter(name="1.0").update(artifact=None)
+
+
+def _spoil_manifest() -> None:
+    ManifestBody.objects.filter(artifacts__tags__name="1.0").update(content=b"{}")
+
+
+def _spoil_usage() -> None:
+    ProjectUsage.objects.update(used_bytes=1)
+
+
+def _spoil_state() -> None:
+    Blob.objects.filter(artifacts__isnull=False).update(state=Blob.State.GONE)
+
+
+def _unlink() -> None:
+    RepositoryBlob.objects.all().delete()
+
+
+def _lose_lease() -> None:
+    execution = Execution.objects.create(
+        kind="test", trigger="manual", task_count=1, created_at=timezone.now(), state=State.RUNNING
+    )
+    long_ago = timezone.now() - datetime.timedelta(hours=1)
+    Task.objects.create(
+        execution=execution,
+        kind="test",
+        state=State.RUNNING,
+        lease_until=long_ago,
+        run_after=long_ago,
+        created_at=long_ago,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (_lose_tag, "tag"),
+        (_spoil_manifest, "manifest"),
+        (_spoil_usage, "quota"),
+        (_spoil_state, "blob"),
+        (_unlink, "link"),
+        (_lose_lease, "lease"),
+    ],
+)
+def test_damage_in_the_tables_is_found(storage: Path, spoil: object, check: str) -> None:
+    assert callable(spoil)
+    spoil()
+    assert found(storage) == {check}
+
+
+@pytest.mark.parametrize("content", [None, b"short"])
+def test_damage_in_the_storage_is_found(storage: Path, content: bytes | None) -> None:
+    layer = ArtifactBlob.objects.filter(position=1).values_list("blob_id", flat=True)[0]
+    path = blob_path(storage, layer)
+    path.unlink() if content is None else path.write_bytes(content)
+    (finding,) = fsck.findings(storage, lambda check: None)
+    assert (finding.check, finding.subject) == ("blob", layer)
+
+
+def test_what_lies_in_the_trash_is_no_finding_unless_an_index_needs_it(storage: Path) -> None:
+    child = Artifact.objects.get(kind=Artifact.Kind.IMAGE)
+    assert child.parents.count() == 1
+
+
+def test_the_command_tells_people_and_programs(storage: Path) -> None:
+    out = io.StringIO()
+    call_command("fsck", stdout=out)
+    assert "0 findings" in out.getvalue()
+    _spoil_usage()
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("fsck", "--json", stdout=out)
+    assert ended.value.code == 1
+    report = json.loads(out.getvalue())
+    assert not report["clean"]
+    assert report["findings"][0]["check"] == "quota"
+    assert report["checked"]["blob"] == 4
+
+
+@pytest.fixture
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "wake", lambda ids: None)
+
+
+@pytest.mark.usefixtures("_no_broker")
+def test_the_job_succeeds_or_names_the_damage(storage: Path, cast: Cast) -> None:
+    for expected in (State.SUCCEEDED, State.FAILED):
+        execution = dispatch.start("fsck", actor=SYSTEM_ACTOR)
+        tasks.run_task(execution.tasks.get().pk)
+        execution.refresh_from_db()
+        task = execution.tasks.get()
+        assert execution.state == expected, task.message
+        _spoil_usage()
+    assert task.message == "1 findings; the log names each"
+    assert task.result["findings"] == 1
+    assert "quota: team:" in task.logs.get().text
+
+
+@pytest.mark.usefixtures("_no_broker")
+def test_housekeeping_runs_as_a_job() -> None:
+    execution = dispatch.start("housekeeping", actor=SYSTEM_ACTOR)
+    tasks.run_task(execution.tasks.get().pk)
+    execution.refresh_from_db()
+    assert execution.state == State.SUCCEEDED, execution.tasks.get().message
+    assert executions.stop(execution.pk, actor=SYSTEM_ACTOR).state == State.SUCCEEDED
