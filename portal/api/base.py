@@ -10,7 +10,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts import credentials, sessions
+from accounts import access, credentials, sessions
 from accounts.errors import Unauthorized
 from accounts.models import User
 from accounts.principals import ANONYMOUS, Actor, Principal
@@ -98,18 +98,6 @@ class People(BasePermission):
         return principal_of(request).user_id is not None
 
 
-class Makers(People):
-    """People who may make something of their own: everyone but auditors."""
-
-    message = "Only people may do this, and auditors change nothing."
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Refuse strangers, robots, and auditors who are not administrators."""
-        principal = principal_of(request)
-        is_only_auditor = principal.is_auditor and not principal.is_administrator
-        return super().has_permission(request, view) and not is_only_auditor
-
-
 class InPerson(People):
     """People by password or browser: what a personal token must not do for its owner.
 
@@ -133,3 +121,14 @@ class Administrators(BasePermission):
         principal = principal_of(request)
         is_safe = request.method in SAFE_METHODS
         return principal.is_administrator or (is_safe and principal.is_auditor)
+
+
+class MaySystem(BasePermission):
+    """Whoever may do ``action`` in the whole system; ``accounts.access`` decides."""
+
+    action = ""
+    message = "This is for administrators, and for robots that were given it."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Ask."""
+        return bool(access.can_system(principal_of(request), self.action))

@@ -16,7 +16,7 @@ from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import Role
 from portal.api import query
-from portal.api.base import Anyone, Makers
+from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.paging import Page
 from registry_sync.models import Repository
@@ -101,14 +101,14 @@ class ProjectOutput(serializers.Serializer[Project]):
 class Projects(Endpoint):
     """``/projects``."""
 
-    permissions = {"GET": Anyone, "HEAD": Anyone, "POST": Makers}
+    permissions = {"GET": Anyone, "HEAD": Anyone, "POST": SignedIn}
 
     def get(self, request: Request) -> Response:
         """List what the caller may know of."""
         found = _filtered(Project.objects.visible_to(self.principal), request)
         page = Page.of(request)
         return Response(
-            _output(page.rows(_detailed(found)), self.principal),
+            output(page.rows(detailed(found)), self.principal),
             headers=page.headers(request, found.count()),
         )
 
@@ -151,7 +151,7 @@ class OneProject(Endpoint):
         """Show one project."""
         project = find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "project:read", project)
-        return Response(_output([project], self.principal)[0])
+        return Response(output([project], self.principal)[0])
 
 
 def find(request: Request, name_or_id: str, *, principal: Principal) -> Project:
@@ -161,7 +161,7 @@ def find(request: Request, name_or_id: str, *, principal: Principal) -> Project:
     sign in whether or not there is such a project.
     """
     is_name = query.boolean(request.headers.get("X-Is-Resource-Name"), "X-Is-Resource-Name")
-    visible = _detailed(Project.objects.visible_to(principal))
+    visible = detailed(Project.objects.visible_to(principal))
     project = None
     if not is_name and name_or_id.isascii() and name_or_id.isdigit():
         if len(name_or_id) < 19:
@@ -189,7 +189,7 @@ def _filtered(found: QuerySet[Project], request: Request) -> QuerySet[Project]:
     return query.ordered(found, request, _SORTS)
 
 
-def _detailed(found: QuerySet[Project]) -> QuerySet[Project]:
+def detailed(found: QuerySet[Project]) -> QuerySet[Project]:
     """Add what the output shows, in the same query."""
     counts = (
         Repository.objects.pushed()
@@ -202,7 +202,8 @@ def _detailed(found: QuerySet[Project]) -> QuerySet[Project]:
     return found.select_related("owner").annotate(repo_count=Coalesce(Subquery(counts), 0))
 
 
-def _output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any]]:
+def output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any]]:
+    """Show projects as the contract has them, with the caller's role in each."""
     rows = list(shown)
     roles: dict[int, int] = {}
     if principal.user_id is not None:

@@ -4,7 +4,22 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from portal.api import projects, system, users
+from portal.api import (
+    audit_logs,
+    configurations,
+    cve_allowlist,
+    labels,
+    permissions,
+    projects,
+    quotas,
+    repositories,
+    robots,
+    search,
+    statistics,
+    system,
+    systeminfo,
+    users,
+)
 from portal.errors import json_error
 
 
@@ -21,5 +36,32 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>", projects.OneProject.as_view()),
     path("v2.0/users", users.Users.as_view()),
     path("v2.0/users/current", users.CurrentUser.as_view()),
+    path("v2.0/projects/<str:name_or_id>/logs", audit_logs.ProjectLogs.as_view()),
+    path("v2.0/projects/<str:name_or_id>/auditlog-exts", audit_logs.ProjectLogExts.as_view()),
+    path("v2.0/projects/<str:name_or_id>/auditlog-exts/export", audit_logs.ProjectExport.as_view()),
+    path("v2.0/audit-logs", audit_logs.AuditLogs.as_view()),
+    path("v2.0/auditlog-exts", audit_logs.AuditLogExts.as_view()),
+    path("v2.0/auditlog-exts/events", audit_logs.EventTypes.as_view()),
+    path("v2.0/auditlog-exts/export", audit_logs.Export.as_view()),
+    path("v2.0/robots", robots.Robots.as_view()),
+    path("v2.0/robots/<int:robot_id>", robots.OneRobot.as_view()),
+    path("v2.0/permissions", permissions.Permissions.as_view()),
+    path("v2.0/quotas", quotas.Quotas.as_view()),
+    path("v2.0/quotas/<int:quota_id>", quotas.OneQuota.as_view()),
+    path("v2.0/configurations", configurations.Configurations.as_view()),
+    path("v2.0/labels", labels.Labels.as_view()),
+    path("v2.0/labels/<int:label_id>", labels.OneLabel.as_view()),
+    path("v2.0/search", search.Search.as_view()),
+    path("v2.0/statistics", statistics.Statistics.as_view()),
+    path("v2.0/systeminfo", systeminfo.SystemInfo.as_view()),
+    path("v2.0/systeminfo/volumes", systeminfo.Volumes.as_view()),
+    path("v2.0/systeminfo/getcert", systeminfo.Certificate.as_view()),
+    path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCVEAllowlist.as_view()),
+    path("v2.0/repositories", repositories.Repositories.as_view()),
+    path("v2.0/projects/<str:name_or_id>/repositories", repositories.ProjectRepositories.as_view()),
+    path(
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
+        repositories.OneRepository.as_view(),
+    ),
     re_path(r"", nothing_here),
 ]

@@ -50,6 +50,28 @@ def everyone(status: int) -> tuple[int, ...]:
     return (status,) * len(CALLERS)
 
 
+# What is the whole system's: for administrators to read and change, for auditors to read.
+SYSTEM_READ = (401, 403, 403, 403, 403, 200, 200, 403, 200)
+SYSTEM_WRITE = (401, 403, 403, 403, 403, 200, 403, 403, 403)
+SYSTEM_MAKE = (401, 403, 403, 403, 403, 201, 403, 403, 403)
+# What is not there: strangers are asked to sign in, those who may not change are told so.
+MISSING_READ = (401, 404, 404, 404, 404, 404, 404, 404, 404)
+MISSING_WRITE = (401, 404, 404, 404, 404, 404, 403, 404, 403)
+SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200, 200)
+IN_TEAM = (401, 404, 200, 200, 200, 200, 200, 200, 200)
+TEAM_LOGS = (401, 404, 403, 403, 200, 200, 200, 403, 200)
+_ROBOT = {
+    "name": "ci",
+    "level": "system",
+    "permissions": [
+        {
+            "kind": "system",
+            "namespace": "/",
+            "access": [{"resource": "quota", "action": "read"}],
+        }
+    ],
+}
+
 # ``team`` is the private project; guest, developer and project admin are its members.
 ROWS = (
     Row("GET", "v2.0/ping", "/api/v2.0/ping", everyone(200)),
@@ -86,6 +108,231 @@ ROWS = (
         "v2.0/users/current",
         "/api/v2.0/users/current",
         (401, 200, 200, 200, 200, 200, 200, 412, 200),
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/logs",
+        "/api/v2.0/projects/team/logs",
+        TEAM_LOGS,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/auditlog-exts",
+        "/api/v2.0/projects/team/auditlog-exts",
+        TEAM_LOGS,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/auditlog-exts/export",
+        "/api/v2.0/projects/team/auditlog-exts/export",
+        TEAM_LOGS,
+    ),
+    Row(
+        "GET",
+        "v2.0/audit-logs",
+        "/api/v2.0/audit-logs",
+        SYSTEM_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/auditlog-exts",
+        "/api/v2.0/auditlog-exts",
+        SYSTEM_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/auditlog-exts/events",
+        "/api/v2.0/auditlog-exts/events",
+        SIGNED_IN,
+    ),
+    Row(
+        "GET",
+        "v2.0/auditlog-exts/export",
+        "/api/v2.0/auditlog-exts/export",
+        SYSTEM_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/robots",
+        "/api/v2.0/robots",
+        SYSTEM_READ,
+    ),
+    Row(
+        "POST",
+        "v2.0/robots",
+        "/api/v2.0/robots",
+        SYSTEM_MAKE,
+        _ROBOT,
+    ),
+    Row(
+        "GET",
+        "v2.0/robots/<int:robot_id>",
+        "/api/v2.0/robots/4711",
+        MISSING_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/robots/<int:robot_id>",
+        "/api/v2.0/robots/4711",
+        MISSING_WRITE,
+        _ROBOT,
+    ),
+    Row(
+        "PATCH",
+        "v2.0/robots/<int:robot_id>",
+        "/api/v2.0/robots/4711",
+        MISSING_WRITE,
+        {"secret": ""},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/robots/<int:robot_id>",
+        "/api/v2.0/robots/4711",
+        MISSING_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/permissions",
+        "/api/v2.0/permissions",
+        SIGNED_IN,
+    ),
+    Row(
+        "GET",
+        "v2.0/quotas",
+        "/api/v2.0/quotas",
+        SYSTEM_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/quotas/<int:quota_id>",
+        "/api/v2.0/quotas/4711",
+        (401, 403, 403, 403, 403, 404, 404, 403, 404),
+    ),
+    Row(
+        "PUT",
+        "v2.0/quotas/<int:quota_id>",
+        "/api/v2.0/quotas/4711",
+        (401, 403, 403, 403, 403, 404, 403, 403, 403),
+        {"hard": {"storage": 10}},
+    ),
+    Row(
+        "GET",
+        "v2.0/configurations",
+        "/api/v2.0/configurations",
+        SYSTEM_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/configurations",
+        "/api/v2.0/configurations",
+        SYSTEM_WRITE,
+        {"read_only": True},
+    ),
+    Row(
+        "GET",
+        "v2.0/labels",
+        "/api/v2.0/labels",
+        everyone(200),
+    ),
+    Row(
+        "POST",
+        "v2.0/labels",
+        "/api/v2.0/labels",
+        SYSTEM_MAKE,
+        {"name": "good"},
+    ),
+    Row(
+        "GET",
+        "v2.0/labels/<int:label_id>",
+        "/api/v2.0/labels/4711",
+        everyone(404),
+    ),
+    Row(
+        "PUT",
+        "v2.0/labels/<int:label_id>",
+        "/api/v2.0/labels/4711",
+        MISSING_WRITE,
+        {"name": "good"},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/labels/<int:label_id>",
+        "/api/v2.0/labels/4711",
+        MISSING_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/search",
+        "/api/v2.0/search?q=team",
+        everyone(200),
+    ),
+    Row(
+        "GET",
+        "v2.0/statistics",
+        "/api/v2.0/statistics",
+        SIGNED_IN,
+    ),
+    Row(
+        "GET",
+        "v2.0/systeminfo",
+        "/api/v2.0/systeminfo",
+        everyone(200),
+    ),
+    Row(
+        "GET",
+        "v2.0/systeminfo/volumes",
+        "/api/v2.0/systeminfo/volumes",
+        SYSTEM_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/systeminfo/getcert",
+        "/api/v2.0/systeminfo/getcert",
+        everyone(404),
+    ),
+    Row(
+        "GET",
+        "v2.0/system/CVEAllowlist",
+        "/api/v2.0/system/CVEAllowlist",
+        SIGNED_IN,
+    ),
+    Row(
+        "PUT",
+        "v2.0/system/CVEAllowlist",
+        "/api/v2.0/system/CVEAllowlist",
+        SYSTEM_WRITE,
+        {"items": [{"cve_id": "CVE-2024-3094"}]},
+    ),
+    Row(
+        "GET",
+        "v2.0/repositories",
+        "/api/v2.0/repositories",
+        everyone(200),
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/repositories",
+        "/api/v2.0/projects/team/repositories",
+        IN_TEAM,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
+        "/api/v2.0/projects/team/repositories/app",
+        MISSING_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
+        "/api/v2.0/projects/team/repositories/app",
+        (401, 404, 403, 404, 404, 404, 403, 403, 403),
+        {"description": "good"},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
+        "/api/v2.0/projects/team/repositories/app",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
     ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )

@@ -1,0 +1,91 @@
+"""The system's list of tolerated vulnerabilities."""
+
+import datetime
+from datetime import UTC
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import cve_allowlist
+from accounts.errors import BadRequest
+from accounts.models import CVEAllowlist
+from portal.api.base import Administrators, SignedIn
+from portal.api.endpoint import Endpoint
+
+
+class ItemInput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``CVEAllowlistItem``."""
+
+    cve_id = serializers.CharField(max_length=128)
+
+
+class CVEAllowlistInput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``CVEAllowlist``; ``expires_at`` in seconds since 1970."""
+
+    items = ItemInput(many=True, required=False, allow_null=True)
+    expires_at = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+
+
+class ItemOutput(serializers.Serializer[dict[str, str]]):
+    """The contract's ``CVEAllowlistItem``."""
+
+    cve_id = serializers.CharField()
+
+
+class CVEAllowlistOutput(serializers.Serializer[CVEAllowlist]):
+    """The contract's ``CVEAllowlist``."""
+
+    id = serializers.IntegerField(source="pk")
+    project_id = serializers.SerializerMethodField()
+    expires_at = serializers.SerializerMethodField()
+    items = serializers.SerializerMethodField()
+    creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
+    update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
+
+    def get_project_id(self, allowlist: CVEAllowlist) -> int:
+        """Return the project's number, 0 for the system's list."""
+        return allowlist.project.pk if allowlist.project else 0
+
+    def get_expires_at(self, allowlist: CVEAllowlist) -> int | None:
+        """Return seconds since 1970, nothing for never."""
+        return int(allowlist.expires_at.timestamp()) if allowlist.expires_at else None
+
+    def get_items(self, allowlist: CVEAllowlist) -> list[dict[str, str]]:
+        """Return the list."""
+        return [{"cve_id": name} for name in allowlist.cve_ids]
+
+
+class SystemCVEAllowlist(Endpoint):
+    """``/system/CVEAllowlist``."""
+
+    permissions = {"GET": SignedIn, "PUT": Administrators}
+    noun = "cve_allowlist"
+
+    def get(self, request: Request) -> Response:
+        """Show the list."""
+        found = cve_allowlist.of(None)
+        shown = dict(CVEAllowlistOutput(found).data)
+        # One that was never saved has no number and no times.
+        return Response({name: value for name, value in shown.items() if value is not None})
+
+    def put(self, request: Request) -> Response:
+        """Replace the list."""
+        cve_ids, expires_at = read(request.data)
+        cve_allowlist.replace(None, cve_ids=cve_ids, expires_at=expires_at, actor=self.actor)
+        return Response()
+
+
+def read(data: object) -> tuple[list[str], datetime.datetime | None]:
+    """Read a ``CVEAllowlist`` of the contract: its items and its end."""
+    serializer = CVEAllowlistInput(data=data)
+    serializer.is_valid(raise_exception=True)
+    wanted = serializer.validated_data
+    expires_at = None
+    if wanted.get("expires_at"):
+        try:
+            expires_at = datetime.datetime.fromtimestamp(wanted["expires_at"], UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise BadRequest("expires_at is too far away.", field="expires_at") from error
+    return [item["cve_id"] for item in wanted.get("items") or []], expires_at

@@ -1,0 +1,157 @@
+"""Repositories: list, look at, describe, delete."""
+
+from datetime import UTC
+from typing import Any
+from urllib.parse import unquote
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import access
+from accounts.errors import NotFound
+from portal.api import projects, query
+from portal.api.base import Anyone, SignedIn
+from portal.api.endpoint import Endpoint
+from portal.api.paging import Page
+from registry_sync import repositories
+from registry_sync.models import Artifact, Repository
+
+_SORTS = {"name": "path", "creation_time": "created_at", "update_time": "pushed_at"}
+
+
+class RepositoryInput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``Repository``, of which the description can be changed."""
+
+    description = serializers.CharField(allow_blank=True, trim_whitespace=False)
+
+
+class RepositoryOutput(serializers.Serializer[Repository]):
+    """The contract's ``Repository``."""
+
+    id = serializers.IntegerField(source="pk")
+    project_id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    artifact_count = serializers.IntegerField()
+    pull_count = serializers.SerializerMethodField()
+    creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
+    update_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+
+    def get_pull_count(self, repository: Repository) -> int:
+        """Return what the contract asks for; pulls are not counted yet."""
+        return 0
+
+
+class Repositories(Endpoint):
+    """``/repositories``."""
+
+    permissions = {"GET": Anyone}
+
+    def get(self, request: Request) -> Response:
+        """List the repositories of every project in which the caller may."""
+        allowed = access.projects_where(self.principal, "repository:list")
+        return _page(detailed().filter(project__in=allowed), request)
+
+
+class ProjectRepositories(Endpoint):
+    """``/projects/{project_name}/repositories``."""
+
+    permissions = {"GET": Anyone}
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        """List a project's repositories."""
+        project = projects.find(request, name_or_id, principal=self.principal)
+        access.require(self.principal, "repository:list", project)
+        return _page(detailed().filter(project=project), request)
+
+
+class OneRepository(Endpoint):
+    """``/projects/{project_name}/repositories/{repository_name}``."""
+
+    permissions = {"GET": Anyone, "PUT": SignedIn, "DELETE": SignedIn}
+    noun = "repository"
+
+    def get(self, request: Request, name_or_id: str, path: str) -> Response:
+        """Show one repository."""
+        repository = find(self, request, name_or_id, path, action="repository:read")
+        return Response(RepositoryOutput(repository).data)
+
+    def put(self, request: Request, name_or_id: str, path: str) -> Response:
+        """Change the description."""
+        repository = find(self, request, name_or_id, path, action="repository:update")
+        serializer = RepositoryInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        repositories.describe(repository, **serializer.validated_data, actor=self.actor)
+        return Response()
+
+    def delete(self, request: Request, name_or_id: str, path: str) -> Response:
+        """Put everything that is in it into the trash."""
+        repository = find(self, request, name_or_id, path, action="repository:delete")
+        repositories.remove(repository, actor=self.actor)
+        return Response()
+
+
+def find(
+    endpoint: Endpoint, request: Request, name_or_id: str, path: str, *, action: str
+) -> Repository:
+    """Return a project's repository, if the caller may do that there.
+
+    ``path`` may still be encoded once: clients write ``a%252Fb`` for ``a/b``.
+    """
+    project = projects.find(request, name_or_id, principal=endpoint.principal)
+    access.require(endpoint.principal, action, project)
+    path = unquote(path)
+    repository = None
+    if "\0" not in path:
+        repository = detailed().filter(project=project, path=path).first()
+    if repository is None:
+        raise NotFound("repository not found")
+    return repository
+
+
+def detailed() -> QuerySet[Repository]:
+    """Those into which something was pushed, with what the output shows."""
+    counts = (
+        Artifact.objects.live()
+        .filter(repository=OuterRef("pk"), parents=None, subject_digest="")
+        .order_by()
+        .values("repository")
+        .annotate(n=Count("pk"))
+        .values("n")
+    )
+    return (
+        Repository.objects.pushed()
+        .select_related("project")
+        .annotate(artifact_count=Coalesce(Subquery(counts), 0))
+    )
+
+
+def named(found: QuerySet[Repository], text: str) -> QuerySet[Repository]:
+    """Those whose full name holds the text."""
+    project, slash, path = text.partition("/")
+    wanted = Q(path__icontains=text) | Q(project__name__icontains=text)
+    if slash:
+        wanted |= Q(project__name__iendswith=project, path__istartswith=path)
+    return found.filter(wanted)
+
+
+def _page(found: QuerySet[Repository], request: Request) -> Response:
+    found = query.matching(found, request, {"description": "description"}, others=("name",))
+    for name, value in query.conditions(request):
+        if name == "name":
+            found = named(found, value[1:]) if value.startswith("~") else _exactly(found, value)
+    found = query.ordered(found.order_by("project__name", "path"), request, _SORTS)
+    page = Page.of(request)
+    return Response(
+        [RepositoryOutput(repository).data for repository in page.rows(found)],
+        headers=page.headers(request, found.count()),
+    )
+
+
+def _exactly(found: QuerySet[Repository], name: str) -> QuerySet[Repository]:
+    """By the full name, as the contract has it, or by the name within the project."""
+    project, _slash, path = name.partition("/")
+    return found.filter(Q(project__name=project, path=path) | Q(path=name))

@@ -1,0 +1,113 @@
+"""One search over everything that the caller may see."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import access
+from accounts.models import Project
+from portal.api import projects, query, repositories
+from portal.api.base import Anyone
+from portal.api.endpoint import Endpoint
+from registry_sync.models import Artifact, Repository, Tag
+
+# Of each kind; who wants more searches for more.
+LIMIT = 100
+_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{6,64}")
+
+
+class SearchRepositoryOutput(serializers.Serializer[Repository]):
+    """The contract's ``SearchRepository``."""
+
+    project_id = serializers.IntegerField()
+    project_name = serializers.CharField(source="project.name")
+    project_public = serializers.BooleanField(source="project.is_public")
+    repository_name = serializers.CharField(source="name")
+    pull_count = serializers.SerializerMethodField()
+    artifact_count = serializers.IntegerField()
+
+    def get_pull_count(self, repository: Repository) -> int:
+        """Return what the contract asks for; pulls are not counted yet."""
+        return 0
+
+
+class SearchTagOutput(serializers.Serializer[Tag]):
+    """A tag whose name holds the text: ours."""
+
+    repository_name = serializers.CharField(source="repository.name")
+    tag = serializers.CharField(source="name")
+    digest = serializers.CharField(source="artifact.digest")
+
+
+class SearchArtifactOutput(serializers.Serializer[Artifact]):
+    """An artifact whose digest begins with the text: ours."""
+
+    repository_name = serializers.CharField(source="repository.name")
+    digest = serializers.CharField()
+
+
+class SearchOutput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``Search``, with tags and artifacts."""
+
+    project = projects.ProjectOutput(many=True)
+    repository = SearchRepositoryOutput(many=True)
+    tag = SearchTagOutput(many=True)
+    artifact = SearchArtifactOutput(many=True)
+
+
+class Search(Endpoint):
+    """``/search``."""
+
+    permissions = {"GET": Anyone}
+
+    def get(self, request: Request) -> Response:
+        """Search projects, repositories, tags and digests."""
+        text = query.text(request, "q").strip()
+        visible = Project.objects.visible_to(self.principal)
+        listable = access.projects_where(self.principal, "repository:list")
+        named = repositories.detailed().filter(project__in=listable).order_by("path", "pk")
+        return Response(
+            {
+                "project": projects.output(
+                    projects.detailed(visible.filter(name__icontains=text))[:LIMIT],
+                    self.principal,
+                ),
+                "repository": [
+                    SearchRepositoryOutput(found).data
+                    for found in repositories.named(named, text)[:LIMIT]
+                ],
+                "tag": _tags(text, self),
+                "artifact": _artifacts(text, self),
+            }
+        )
+
+
+def _tags(text: str, endpoint: Endpoint) -> list[Any]:
+    if not text:
+        return []
+    allowed = access.projects_where(endpoint.principal, "tag:list")
+    found = (
+        Tag.objects.filter(repository__project__in=allowed, name__icontains=text)
+        .exclude(artifact=None)
+        .select_related("repository__project", "artifact")
+        .order_by("name", "pk")
+    )
+    return [SearchTagOutput(tag).data for tag in found[:LIMIT]]
+
+
+def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
+    if not _DIGEST.fullmatch(text):
+        return []
+    digest = text if text.startswith("sha256:") else f"sha256:{text}"
+    allowed = access.projects_where(endpoint.principal, "artifact:list")
+    found = (
+        Artifact.objects.live()
+        .filter(repository__project__in=allowed, body_id__startswith=digest)
+        .select_related("repository__project")
+        .defer("config")
+        .order_by("pk")
+    )
+    return [SearchArtifactOutput(artifact).data for artifact in found[:LIMIT]]

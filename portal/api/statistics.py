@@ -1,0 +1,49 @@
+"""How many projects and repositories there are, and what they take."""
+
+from django.db.models import Sum
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import Project
+from portal.api.base import SignedIn
+from portal.api.endpoint import Endpoint
+from registry_sync.models import Blob, Repository
+
+
+class StatisticOutput(serializers.Serializer[dict[str, int]]):
+    """The contract's ``Statistic``; the totals are 0 for those whom they are not for."""
+
+    private_project_count = serializers.IntegerField()
+    private_repo_count = serializers.IntegerField()
+    public_project_count = serializers.IntegerField()
+    public_repo_count = serializers.IntegerField()
+    total_project_count = serializers.IntegerField()
+    total_repo_count = serializers.IntegerField()
+    total_storage_consumption = serializers.IntegerField()
+
+
+class Statistics(Endpoint):
+    """``/statistics``."""
+
+    permissions = {"GET": SignedIn}
+
+    def get(self, request: Request) -> Response:
+        """Count what the caller may see; the whole for administrators and auditors."""
+        visible = Project.objects.visible_to(self.principal)
+        pushed = Repository.objects.pushed().filter(project__in=visible)
+        counts = {
+            "private_project_count": visible.filter(is_public=False).count(),
+            "private_repo_count": pushed.filter(project__is_public=False).count(),
+            "public_project_count": visible.filter(is_public=True).count(),
+            "public_repo_count": pushed.filter(project__is_public=True).count(),
+            "total_project_count": 0,
+            "total_repo_count": 0,
+            "total_storage_consumption": 0,
+        }
+        if self.principal.is_administrator or self.principal.is_auditor:
+            stored = Blob.objects.filter(state=Blob.State.LIVE).aggregate(total=Sum("size"))
+            counts["total_project_count"] = visible.count()
+            counts["total_repo_count"] = pushed.count()
+            counts["total_storage_consumption"] = stored["total"] or 0
+        return Response(StatisticOutput(counts).data)
