@@ -77,6 +77,16 @@ def is_busy(error: OperationalError) -> bool:
     return state in _BUSY_STATES or "database is locked" in str(error)
 
 
+def gateway_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer for a path that the gateway does not have."""
+    return json_error(404, "NOT_FOUND", "there is nothing here")
+
+
+def gateway_failure(request: HttpRequest) -> JsonResponse:
+    """Answer after an unexpected error outside the protocol's own door; Django logged it."""
+    return json_error(500, "UNKNOWN", "something went wrong; the log knows more")
+
+
 def _challenge(request: HttpRequest) -> dict[str, str]:
     """Ask for a password, except in a page, where the browser would open its own dialogue."""
     in_a_page = settings.SESSION_COOKIE_NAME in request.COOKIES or (

@@ -47,7 +47,12 @@ def _describe(standing: Standing, repository_id: int, digest: str) -> HttpRespon
         raise blob_unknown(digest) from error
     if size is None:
         raise blob_unknown(digest)
-    headers = {**_headers(standing, digest), "Content-Length": str(size)}
+    headers = {
+        **_headers(standing, digest),
+        # Of a GET nginx says so itself.
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(size),
+    }
     return respond(content_type="application/octet-stream", headers=headers)
 
 
@@ -134,7 +139,6 @@ def _headers(standing: Standing, digest: str) -> dict[str, str]:
     return {
         "Docker-Content-Digest": digest,
         "ETag": f'"{digest}"',
-        "Accept-Ranges": "bytes",
         "Cache-Control": f"{reach}, max-age=31536000, immutable",
         "Content-Disposition": "attachment",
         "Content-Security-Policy": "sandbox",

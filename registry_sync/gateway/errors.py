@@ -4,6 +4,7 @@ OCI distribution-spec 1.1, "Error Codes". Nothing of the registry's own words ge
 details hold file paths.
 """
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts import errors as domain
@@ -105,6 +107,7 @@ def protocol_view(*methods: str) -> Callable[[View], View]:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method not in methods:
+                _drain(request)
                 allow = {"Allow": ", ".join(methods)}
                 error = ProtocolError(
                     405, "UNSUPPORTED", "the operation is unsupported", headers=allow
@@ -113,11 +116,22 @@ def protocol_view(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except Exception as problem:
+                _drain(request)
                 return error_response(protocol_error(problem, request))
 
         return guarded
 
     return decorate
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read what is left of a refused body.
+
+    nginx is still sending it, and takes an answer that comes before its end for a failure.
+    """
+    with contextlib.suppress(OSError, RawPostDataException):
+        for _part in iter(lambda: request.read(65536), b""):
+            pass
 
 
 _DOMAIN_CODES = {400: "NAME_INVALID", 401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN"}
@@ -130,6 +144,8 @@ def protocol_error(problem: Exception, request: HttpRequest) -> ProtocolError:
     if isinstance(problem, ManifestError):
         status = 413 if problem.code == "SIZE_INVALID" else 400
         return ProtocolError(status, problem.code, str(problem))
+    if isinstance(problem, UnreadablePostError):
+        return ProtocolError(400, "SIZE_INVALID", "the request's body broke off")
     if isinstance(problem, domain.DomainError) and problem.status in _DOMAIN_CODES:
         return ProtocolError(problem.status, _DOMAIN_CODES[problem.status], str(problem))
     if isinstance(problem, (domain.Unavailable, RegistryUnavailableError, OperationalError)):

@@ -230,3 +230,15 @@ class TestProtocol:
         visible = nobody.ask("GET", "/v2/_catalog").json["repositories"]
         assert public in visible
         assert name not in visible
+
+    def test_a_refused_body_is_no_failure(self, stack: Stack, name: str) -> None:
+        nobody = client(stack, "", username="")
+        refused = nobody.push_manifest(name, "1", b"x" * 3_000_000)
+        assert refused.status == 401
+        assert refused.code == "UNAUTHORIZED"
+
+    def test_ranges_are_offered_once(self, stack: Stack, name: str) -> None:
+        here = pusher(stack, name)
+        image = here.push_image(name)
+        sent = here.ask("GET", f"/v2/{name}/blobs/{digest_of(image.layer)}")
+        assert sent.headers.get_all("Accept-Ranges") == ["bytes"]
