@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.web.access import public_page, visible_project
+from portal.web.accessories import accessories_of, signed_among
 from portal.web.commands import Tool, pull_by_digest, pull_by_tag
 from portal.web.image_config import believable, run_config, steps
 from portal.web.repositories import index_content, repository_of
@@ -57,6 +58,9 @@ def _detail(
 ) -> HttpResponse:
     artifact.repository = repository
     tags = list(artifact.tags.all())
+    subject = None
+    if artifact.subject_digest:
+        subject = _artifacts(repository).filter(body_id=artifact.subject_digest).first()
     context: dict[str, object] = {
         "section": "projects",
         "project": repository.project,
@@ -65,6 +69,9 @@ def _detail(
         "tag": tag,
         "tags": tags,
         "manifest": _pretty(bytes(artifact.body.content)),
+        "subject": subject,
+        "accessories": accessories_of(repository, artifact.digest),
+        "is_signed": artifact.digest in signed_among(repository, [artifact.digest]),
         "built_at": believable(artifact.built_at),
         "pull_size": artifact.size,
         "by_digest": pull_by_digest(

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Project
 from portal.web.access import is_fragment, public_page, visible_project
+from portal.web.accessories import signed_among
 from portal.web.commands import TOOLS, Tool, pull_by_digest, pull_by_tag, tool_of
 from portal.web.paging import page_of
 from registry_sync.models import Artifact, ArtifactReference, Repository, Tag
@@ -205,6 +206,7 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
         "query": query,
         "page": listed,
         "rows": rows,
+        "signed": signed_among(repository, [row.artifact.digest for row in rows]),
         "tools": TOOLS,
         "tool": tool,
     }

@@ -11,6 +11,7 @@ from accounts.models import Project, User
 from registry_sync.models import Repository
 from tests.conftest import Cast
 from tests.factories import (
+    descriptor,
     make_image,
     make_index,
     make_link,
@@ -261,6 +262,31 @@ def test_a_nonsensical_configuration_does_not_break_the_page(
     assert signed_in(cast.carol).get("/p/team/app/-/tags/1.0").status_code == 200
 
 
+def test_an_image_shows_what_is_attached_to_it(cast: Cast, signed_in: SignedIn) -> None:
+    repository = make_repository(cast.team)
+    image = make_image()
+    push_image(repository, image, "1.0")
+    push_image(repository, make_image(), "2.0")
+    subject = descriptor(image.content, image.media_type)
+    kind = "application/vnd.dev.cosign.artifact.sig.v1+json"
+    signature = push_image(repository, make_image(subject=subject, artifactType=kind), "")
+    client = signed_in(cast.carol)
+    page = text_of(client.get("/p/team/app/-/tags/1.0"))
+    assert "Attached to it" in page
+    assert f'href="/p/team/app/-/images/{signature.digest}"' in page
+    assert "Attached to it" not in text_of(client.get("/p/team/app/-/tags/2.0"))
+    back = text_of(client.get(f"/p/team/app/-/images/{signature.digest}"))
+    assert f'href="/p/team/app/-/images/{image.digest}"' in back
+    assert text_of(client.get("/p/team/app")).count(">signed<") == 1
+
+
+def test_a_signature_by_a_tags_name_counts(cast: Cast, signed_in: SignedIn) -> None:
+    repository = make_repository(cast.team)
+    artifact = push_image(repository, make_image(), "1.0")
+    push_image(repository, make_image(), f"{artifact.digest.replace(':', '-')}.sig")
+    assert ">signed<" in text_of(signed_in(cast.carol).get("/p/team/app"))
+
+
 # --- All of them ----------------------------------------------------------------------------------
 
 
@@ -278,5 +304,5 @@ def test_queries_do_not_grow_with_rows(
     paths = ["/", "/p/", "/p/team", "/p/team/app-0", "/p/team/app-0/-/tags/1.0"]
     paths += ["/p/team/app-11/-/tags/1.0", f"/p/team/app-11/-/images/{children[0].digest}"]
     for path in paths:
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(13):
             assert client.get(path).status_code == 200, path
