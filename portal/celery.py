@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.beat import Service
+from django.db import DatabaseError, connection
 from kombu.transport import TRANSPORT_ALIASES
 
 TRANSPORT_ALIASES["filesystem"] = "portal.broker:Transport"
@@ -85,11 +88,23 @@ class Pulse(bootsteps.StartStopStep):
 def _beat(pool: str, concurrency: int, ended: threading.Event) -> None:
     from registry_sync import queues  # noqa: PLC0415
 
-    while True:
-        queues.show_worker(os.environ["MOORAGE_WORKER"], pool=pool, concurrency=concurrency)
-        if ended.wait(_PULSE_SECONDS):
-            queues.remove_worker(os.environ["MOORAGE_WORKER"])
-            return
+    name = os.environ["MOORAGE_WORKER"]
+    show = partial(queues.show_worker, name, pool=pool, concurrency=concurrency)
+    _try(show)
+    while not ended.wait(_PULSE_SECONDS):
+        _try(show)
+    _try(partial(queues.remove_worker, name))
+
+
+def _try(write: Callable[[], None]) -> None:
+    """Write; a database that is away is tried again later."""
+    try:
+        write()
+    except DatabaseError:
+        logger.warning("The worker cannot write that it lives.", exc_info=True)
+    finally:
+        # This thread sleeps for long.
+        connection.close()
 
 
 app = Celery("portal")

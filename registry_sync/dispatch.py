@@ -7,9 +7,9 @@ from django.db import transaction
 
 from accounts.errors import NotFound
 from accounts.principals import Actor
-from registry_sync import executions, queues, tasks
+from registry_sync import executions, tasks
 from registry_sync.executions import Order, Origin
-from registry_sync.models import Execution
+from registry_sync.models import Execution, State, Task
 
 KINDS = tuple(tasks.KINDS)
 
@@ -44,14 +44,14 @@ def start(
     return execution
 
 
-def stop_all(kind: str, *, actor: Actor) -> int:
-    """Stop every active execution of a kind; return how many."""
-    active = list(Execution.objects.active().filter(kind=kind).values_list("pk", flat=True))
-    for execution_id in active:
-        executions.stop(execution_id, actor=actor)
-    return len(active)
+def clear(kind: str, *, actor: Actor) -> None:
+    """Stop what waits of a kind; what runs goes on."""
+    waiting = Execution.objects.active().filter(kind=kind, tasks__state=State.QUEUED)
+    for execution_id in list(waiting.values_list("pk", flat=True).distinct()):
+        executions.stop(execution_id, actor=actor, only_queued=True)
 
 
-def resume(kind: str, *, actor: Actor) -> None:
-    """Let a kind's tasks begin again; the sweep wakes what waited."""
-    queues.resume(kind, actor=actor)
+def stop_running(*, actor: Actor) -> None:
+    """Stop every task that runs."""
+    for task_id in list(Task.objects.filter(state=State.RUNNING).values_list("pk", flat=True)):
+        executions.stop_task(task_id, actor=actor)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -215,8 +215,11 @@ def put_back(task: Task, *, after: int = 0, message: str = "", is_attempt: bool 
     """Queue a held task again, in ``after`` seconds; one that is to stop has stopped instead."""
     now = timezone.now()
     execution = _lock(task.execution_id)
-    if execution.state == State.STOPPING:
-        _end(task, State.STOPPED, message)
+    if (
+        execution.state == State.STOPPING
+        or Task.objects.filter(pk=task.pk, state=State.STOPPING).exists()
+    ):
+        _end(task, State.STOPPED, message or None)
         return
     if not Task.objects.filter(pk=task.pk, fencing_token=task.fencing_token, state__in=HELD).update(
         state=State.QUEUED,
@@ -240,25 +243,45 @@ def backoff(attempts: int) -> int:
 
 
 @transaction.atomic
-def stop(execution_id: int, *, actor: Actor) -> Execution:
+def stop(execution_id: int, *, actor: Actor, only_queued: bool = False) -> Execution:
     """Stop an execution: what waits at once, what runs as soon as it looks up.
 
     One that has ended stays as it is. Raises ``NotFound``.
     """
-    now = timezone.now()
-    execution = _find_locked(execution_id)
+    execution = _locked(execution_id)
     if execution is None:
         raise NotFound("execution not found")
     if not execution.is_active or execution.state == State.STOPPING:
         return execution
-    execution.state = State.STOPPING
-    execution.save(update_fields=["state"])
-    tasks = Task.objects.filter(execution=execution)
-    tasks.filter(state=State.RUNNING).update(state=State.STOPPING)
-    stopped = tasks.filter(state=State.QUEUED).update(state=State.STOPPED, finished_at=now)
+    if not only_queued:
+        execution.state = State.STOPPING
+        execution.save(update_fields=["state"])
+    _stop(execution, Task.objects.filter(execution=execution), only_queued=only_queued)
     audit.record(actor, "stop_job", f"{execution.kind}/{execution.pk}")
-    _count(execution, {State.STOPPED: stopped}, now)
     return execution
+
+
+@transaction.atomic
+def stop_task(task_id: int, *, actor: Actor) -> None:
+    """Stop one task of an execution; one that has ended stays as it is. Raises ``NotFound``."""
+    task = Task.objects.filter(pk=task_id).first()
+    execution = _locked(task.execution_id) if task is not None else None
+    if task is None or execution is None:
+        raise NotFound("job not found")
+    if _stop(execution, Task.objects.filter(pk=task_id), only_queued=False):
+        resource = f"{execution.kind}/{execution.pk}/{task_id}"
+        audit.record(actor, "stop_job", resource)
+
+
+def _stop(execution: Execution, tasks: QuerySet[Task], *, only_queued: bool) -> int:
+    """Stop some tasks of a locked execution; return how many were active."""
+    now = timezone.now()
+    told = 0
+    if not only_queued:
+        told = tasks.filter(state=State.RUNNING).update(state=State.STOPPING)
+    ended = tasks.filter(state=State.QUEUED).update(state=State.STOPPED, finished_at=now)
+    _count(execution, {State.STOPPED: ended}, now)
+    return told + ended
 
 
 # --- Sweeping -------------------------------------------------------------------------------------

@@ -1,12 +1,11 @@
 """Queues: what waits of each kind, and whether it may begin."""
 
 import datetime
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
@@ -14,8 +13,6 @@ from accounts import audit
 from accounts.principals import Actor
 from registry_sync.models import QueuePause, State, Task, Worker
 from registry_sync.models.executions import ACTIVE, HELD
-
-logger = logging.getLogger(__name__)
 
 # The queue of slots: while it is paused no schedule fires.
 SCHEDULER = "scheduler"
@@ -92,31 +89,20 @@ def workers() -> list[Worker]:
 
 
 def show_worker(name: str, *, pool: str, concurrency: int) -> None:
-    """Write that a worker (``host:pid``) lives; a database that is away is tried again later."""
+    """Write that a worker (``host:pid``) lives."""
     now = timezone.now()
     host, _colon, pid = name.rpartition(":")
     facts = {"pool": pool, "concurrency": concurrency, "beat_at": now}
-    try:
-        Worker.objects.update_or_create(
-            name=name,
-            defaults=facts,
-            create_defaults={**facts, "host": host, "pid": int(pid), "started_at": now},
-        )
-    except DatabaseError:
-        logger.warning("The worker cannot write that it lives.", exc_info=True)
-    finally:
-        # The caller's thread sleeps for long.
-        connection.close()
+    Worker.objects.update_or_create(
+        name=name,
+        defaults=facts,
+        create_defaults={**facts, "host": host, "pid": int(pid), "started_at": now},
+    )
 
 
 def remove_worker(name: str) -> None:
     """Take a worker that ends off the list."""
-    try:
-        Worker.objects.filter(name=name).delete()
-    except DatabaseError:
-        logger.warning("The worker cannot write that it ends.", exc_info=True)
-    finally:
-        connection.close()
+    Worker.objects.filter(name=name).delete()
 
 
 def forget_workers() -> int:

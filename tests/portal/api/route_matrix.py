@@ -54,6 +54,8 @@ def everyone(status: int) -> tuple[int, ...]:
 SYSTEM_READ = (401, 403, 403, 403, 403, 200, 200, 403, 200)
 SYSTEM_WRITE = (401, 403, 403, 403, 403, 200, 403, 403, 403)
 SYSTEM_MAKE = (401, 403, 403, 403, 403, 201, 403, 403, 403)
+SYSTEM_MISSING_READ = (401, 403, 403, 403, 403, 404, 404, 403, 404)
+SYSTEM_MISSING_WRITE = (401, 403, 403, 403, 403, 404, 403, 403, 403)
 # What is not there: strangers are asked to sign in, those who may not change are told so.
 MISSING_READ = (401, 404, 404, 404, 404, 404, 404, 404, 404)
 MISSING_WRITE = (401, 404, 404, 404, 404, 404, 403, 404, 403)
@@ -333,6 +335,79 @@ ROWS = (
         "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
         "/api/v2.0/projects/team/repositories/app",
         (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row("GET", "v2.0/schedules", "/api/v2.0/schedules", SYSTEM_READ),
+    Row(
+        "GET",
+        "v2.0/schedules/<str:job_type>/paused",
+        "/api/v2.0/schedules/all/paused",
+        SIGNED_IN,
+    ),
+    Row("GET", "v2.0/jobservice/pools", "/api/v2.0/jobservice/pools", SYSTEM_READ),
+    Row(
+        "GET",
+        "v2.0/jobservice/pools/<str:pool_id>/workers",
+        "/api/v2.0/jobservice/pools/all/workers",
+        SYSTEM_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/jobservice/jobs/<str:job_id>",
+        "/api/v2.0/jobservice/jobs/all",
+        SYSTEM_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/jobservice/jobs/<str:job_id>/log",
+        "/api/v2.0/jobservice/jobs/1000000/log",
+        SYSTEM_MISSING_READ,
+    ),
+    Row("GET", "v2.0/jobservice/queues", "/api/v2.0/jobservice/queues", SYSTEM_READ),
+    Row(
+        "PUT",
+        "v2.0/jobservice/queues/<str:job_type>",
+        "/api/v2.0/jobservice/queues/all",
+        SYSTEM_WRITE,
+        {"action": "stop"},
+    ),
+    Row("GET", "v2.0/system/purgeaudit", "/api/v2.0/system/purgeaudit", SYSTEM_READ),
+    Row(
+        "GET",
+        "v2.0/system/purgeaudit/schedule",
+        "/api/v2.0/system/purgeaudit/schedule",
+        SYSTEM_READ,
+    ),
+    Row(
+        "POST",
+        "v2.0/system/purgeaudit/schedule",
+        "/api/v2.0/system/purgeaudit/schedule",
+        SYSTEM_MAKE,
+        {"schedule": {"type": "None"}},
+    ),
+    Row(
+        "PUT",
+        "v2.0/system/purgeaudit/schedule",
+        "/api/v2.0/system/purgeaudit/schedule",
+        SYSTEM_WRITE,
+        {"schedule": {"type": "None"}},
+    ),
+    Row(
+        "GET",
+        "v2.0/system/purgeaudit/<int:purge_id>",
+        "/api/v2.0/system/purgeaudit/1000000",
+        SYSTEM_MISSING_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/system/purgeaudit/<int:purge_id>",
+        "/api/v2.0/system/purgeaudit/1000000",
+        SYSTEM_MISSING_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/system/purgeaudit/<int:purge_id>/log",
+        "/api/v2.0/system/purgeaudit/1000000/log",
+        SYSTEM_MISSING_READ,
     ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )
