@@ -300,6 +300,8 @@ def _own_project(permissions: list[dict[str, Any]], principal: Principal) -> Pro
         raise BadRequest(
             "A project's robot has one block of permissions, of its project.", field="permissions"
         )
+    if permissions[0]["namespace"] in {"/", "*"}:
+        raise BadRequest("The namespace of a project's robot is its project.", field="permissions")
     return _project(permissions[0]["namespace"], principal)
 
 
