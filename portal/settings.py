@@ -334,7 +334,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULE_FILENAME = str(MOORAGE_HOME / "run" / "beat-schedule")
+# The beat only ticks and remembers nothing, so two of them share nothing either.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 # What nobody took in time is asked again; after a pause it must not all be done at once.
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {
