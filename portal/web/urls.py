@@ -6,7 +6,15 @@ be one: what follows ``/-/`` is never part of the name.
 
 from django.urls import include, path, re_path
 
-from portal.web import account, artifacts, home, projects, repositories
+from portal.web import (
+    account,
+    artifacts,
+    home,
+    personal_tokens,
+    projects,
+    repositories,
+    security,
+)
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -20,6 +28,10 @@ account_patterns = (
         path("sign-out", account.sign_out, name="sign_out"),
         path("language", account.language, name="language"),
         path("theme", account.theme, name="theme"),
+        path("tokens", personal_tokens.index, name="tokens"),
+        path("tokens/<int:token_id>/revoke", personal_tokens.revoke, name="revoke_token"),
+        path("security", security.index, name="security"),
+        path("sessions/<int:session_id>/end", security.end_session, name="end_session"),
     ],
     "account",
 )
