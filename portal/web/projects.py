@@ -104,6 +104,8 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         "section": "projects",
         "project": found,
         "role": role,
+        "may_list_members": not principal.is_anonymous
+        and bool(can(principal, "member:list", found)),
         "may_push": bool(can(principal, "repository:push", found)),
         "query": query,
         "page": listed,

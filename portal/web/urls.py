@@ -10,6 +10,7 @@ from portal.web import (
     account,
     artifacts,
     home,
+    members,
     personal_tokens,
     projects,
     repositories,
@@ -40,6 +41,8 @@ project_patterns = (
         path("p/", projects.index, name="list"),
         path("p/-/new", projects.create, name="create"),
         re_path(rf"^p/{_PROJECT}$", projects.detail, name="detail"),
+        re_path(rf"^p/{_PROJECT}/-/members$", members.index, name="members"),
+        re_path(rf"^p/{_PROJECT}/-/members/(?P<member_id>[0-9]+)$", members.change, name="member"),
     ],
     "projects",
 )
