@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.live.client import (
     make_project,
     make_user,
     pusher,
+    run_in,
     unique,
 )
 from tests.live.images import INDEX, MANIFEST
@@ -295,3 +298,36 @@ class TestProtocol:
         image = here.push_image(name)
         sent = here.ask("GET", f"/v2/{name}/blobs/{digest_of(image.layer)}")
         assert sent.headers.get_all("Accept-Ranges") == ["bytes"]
+
+
+def slowly(content: bytes, seconds: float) -> Iterator[bytes]:
+    """Send a body over so long."""
+    step = max(1, len(content) // 20)
+    for start in range(0, len(content), step):
+        time.sleep(seconds / 20)
+        yield content[start : start + step]
+
+
+ISSUE = """
+from accounts import access, credentials, docker_tokens, scopes
+from accounts.models import User
+admin = credentials.principal_of_user(User.objects.get(username="admin"))
+grants = access.granted(admin, scopes.parse(["repository:{name}:pull,push"]))
+print(docker_tokens.issue(admin, grants, lifetime={lifetime}))
+"""
+
+
+def test_an_upload_may_outlast_its_token(stack: Stack, name: str) -> None:
+    """The registry looks at a token when a request begins; the next request needs a new one."""
+    # It ended in the past, and counts for the minute of leeway: five more seconds.
+    old = Client(stack.port, run_in(stack, ISSUE.format(name=name, lifetime=-55)))
+    content = b"a slow layer " * 10_000
+    started = old.start_upload(name)
+    assert started.status == 202
+    sent = old.ask("PATCH", started.upload, slowly(content, 8))
+    assert sent.status == 202
+    target = f"{sent.upload}&digest={digest_of(content)}"
+    late = old.ask("PUT", target, b"")
+    assert late.status == 401
+    assert f'scope="repository:{name}:pull,push"' in late.headers["WWW-Authenticate"]
+    assert pusher(stack, name).ask("PUT", target, b"").status == 201
