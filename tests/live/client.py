@@ -177,12 +177,22 @@ def pusher(stack: Stack, name: str, **who: str) -> Client:
 
 
 def raw(stack: Stack, request: str) -> bytes:
-    """Send these very bytes; return everything that comes back."""
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
-        connection.sendall(request.encode())
-        received = b""
-        while part := connection.recv(65536):
-            received += part
+    """Send these very bytes; return everything that comes back.
+
+    A server that closes without having read all of them resets the connection, and its answer may
+    be lost with it: then they are sent again.
+    """
+    received = b""
+    for _attempt in range(5):
+        with (
+            contextlib.suppress(ConnectionResetError, BrokenPipeError),
+            socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection,
+        ):
+            connection.sendall(request.encode())
+            while part := connection.recv(65536):
+                received += part
+        if received:
+            break
     return received
 
 
