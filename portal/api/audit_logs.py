@@ -22,6 +22,7 @@ from accounts.models import AuditEntry
 from portal.api import projects, query
 from portal.api.base import MaySystem, SignedIn
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 
 _TEXTS = {"username": "actor_name", "resource": "resource"}
@@ -129,6 +130,7 @@ class AuditLogs(Endpoint):
     """``/audit-logs``."""
 
     permissions = {"GET": ListAudit}
+    operations = {"GET": Operation(gives=AuditLogOutput, is_list=True, name="listAuditLogs")}
     output: type[AuditLogOutput] = AuditLogOutput
 
     def get(self, request: Request) -> Response:
@@ -139,6 +141,8 @@ class AuditLogs(Endpoint):
 class AuditLogExts(AuditLogs):
     """``/auditlog-exts``."""
 
+    operations = {"GET": Operation(gives=AuditLogExtOutput, is_list=True, name="listAuditLogExts")}
+
     output = AuditLogExtOutput
 
 
@@ -146,6 +150,7 @@ class ProjectLogs(Endpoint):
     """``/projects/{project_name}/logs``."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=AuditLogOutput, is_list=True, name="getLogs")}
     output: type[AuditLogOutput] = AuditLogOutput
 
     def get(self, request: Request, name_or_id: str) -> Response:
@@ -156,6 +161,8 @@ class ProjectLogs(Endpoint):
 class ProjectLogExts(ProjectLogs):
     """``/projects/{project_name}/auditlog-exts``."""
 
+    operations = {"GET": Operation(gives=AuditLogExtOutput, is_list=True, name="getLogExts")}
+
     output = AuditLogExtOutput
 
 
@@ -163,6 +170,9 @@ class EventTypes(Endpoint):
     """``/auditlog-exts/events``."""
 
     permissions = {"GET": SignedIn}
+    operations = {
+        "GET": Operation(gives=EventTypeOutput, is_list=True, name="listAuditLogEventTypes")
+    }
 
     def get(self, request: Request) -> Response:
         """List what kinds of events there are."""
@@ -173,6 +183,7 @@ class Export(Endpoint):
     """``/auditlog-exts/export``: ours."""
 
     permissions = {"GET": ListAudit}
+    operations = {"GET": Operation(query=("format", "q"), media_type="text/csv")}
 
     def get(self, request: Request) -> HttpResponseBase:
         """Stream the whole system's audit."""
@@ -183,6 +194,7 @@ class ProjectExport(Endpoint):
     """``/projects/{project_name}/auditlog-exts/export``: ours."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(query=("format", "q"), media_type="text/csv")}
 
     def get(self, request: Request, name_or_id: str) -> HttpResponseBase:
         """Stream what happened in one project."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -9,12 +10,53 @@ from accounts import configuration
 from accounts.errors import BadRequest
 from portal.api.base import Administrators
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
+
+
+class SettingOutput(serializers.Serializer[dict[str, Any]]):
+    """One of the contract's ``…ConfigItem``."""
+
+    value = serializers.JSONField()
+    editable = serializers.BooleanField()
+
+
+class ConfigurationsInput(serializers.Serializer[dict[str, Any]]):
+    """The part of the contract's ``Configurations`` that does something here."""
+
+    self_registration = serializers.BooleanField(required=False)
+    project_creation_restriction = serializers.CharField(required=False)
+    quota_per_project_enable = serializers.BooleanField(required=False)
+    storage_per_project = serializers.IntegerField(required=False)
+    robot_token_duration = serializers.IntegerField(required=False)
+    banner_message = serializers.CharField(required=False)
+    # The contract's name; REST framework removes it from the class before it could clash.
+    read_only = serializers.BooleanField(required=False)  # type: ignore[assignment]
+
+
+class ConfigurationsOutput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``ConfigurationsResponse``: each setting with whether it can be changed."""
+
+    self_registration = SettingOutput()
+    project_creation_restriction = SettingOutput()
+    quota_per_project_enable = SettingOutput()
+    storage_per_project = SettingOutput()
+    robot_token_duration = SettingOutput()
+    banner_message = SettingOutput()
+    read_only = SettingOutput()  # type: ignore[assignment]
+    auth_mode = SettingOutput()
+    robot_name_prefix = SettingOutput()
+    token_expiration = SettingOutput()
+    session_timeout = SettingOutput()
 
 
 class Configurations(Endpoint):
     """``/configurations``."""
 
     permissions = {"GET": Administrators, "PUT": Administrators}
+    operations = {
+        "GET": Operation(gives=ConfigurationsOutput, name="getConfigurations"),
+        "PUT": Operation(takes=ConfigurationsInput, name="updateConfigurations"),
+    }
     noun = "configuration"
 
     def get(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from accounts.errors import BadRequest
 from accounts.models import CVEAllowlist
 from portal.api.base import Administrators, SignedIn
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 
 
 class ItemInput(serializers.Serializer[dict[str, Any]]):
@@ -61,6 +62,10 @@ class SystemCVEAllowlist(Endpoint):
     """``/system/CVEAllowlist``."""
 
     permissions = {"GET": SignedIn, "PUT": Administrators}
+    operations = {
+        "GET": Operation(gives=CVEAllowlistOutput, name="getSystemCVEAllowlist"),
+        "PUT": Operation(takes=CVEAllowlistInput, name="putSystemCVEAllowlist"),
+    }
     noun = "cve_allowlist"
 
     def get(self, request: Request) -> Response:

@@ -21,6 +21,7 @@ from accounts.errors import Denied, Unauthorized
 from accounts.models import AuditEntry
 from accounts.principals import Actor, Principal
 from portal.api.base import BrowserAuthentication, Deny, HeaderAuthentication, principal_of
+from portal.api.openapi import EndpointSchema, Operation
 
 API_ROOT = "/api/v2.0"
 MAXIMUM_BODY = 1024 * 1024
@@ -75,6 +76,9 @@ class Endpoint(APIView):
     content_negotiation_class = OnlyJSON
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     permissions: ClassVar[Mapping[str, type[BasePermission]]] = {}
+    # What each method takes and gives, for the API's description.
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    schema = EndpointSchema()
     # What it is about, for the audit: ``robot``.
     noun: ClassVar[str] = ""
 

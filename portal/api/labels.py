@@ -15,6 +15,7 @@ from accounts.principals import Principal
 from portal.api import query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 from registry_sync import labels
 from registry_sync.labels import Look
@@ -65,6 +66,15 @@ class Labels(Endpoint):
     """``/labels``."""
 
     permissions = {"GET": Anyone, "POST": SignedIn}
+    operations = {
+        "GET": Operation(
+            gives=LabelOutput,
+            is_list=True,
+            name="ListLabels",
+            query=("name", "scope", "project_id"),
+        ),
+        "POST": Operation(takes=LabelInput, status=201, name="CreateLabel"),
+    }
     noun = "label"
 
     def get(self, request: Request) -> Response:
@@ -98,6 +108,11 @@ class OneLabel(Endpoint):
     """``/labels/{label_id}``."""
 
     permissions = {"GET": Anyone, "PUT": SignedIn, "DELETE": SignedIn}
+    operations = {
+        "GET": Operation(gives=LabelOutput, name="GetLabelByID"),
+        "PUT": Operation(takes=LabelInput, name="UpdateLabel"),
+        "DELETE": Operation(name="DeleteLabel"),
+    }
     noun = "label"
 
     def get(self, request: Request, label_id: int) -> Response:

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from accounts.roles import ROBOT_ACTIONS, SYSTEM_ACTIONS
 from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 
 
 class PermissionOutput(serializers.Serializer[dict[str, str]]):
@@ -27,6 +28,7 @@ class Permissions(Endpoint):
     """``/permissions``."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=PermissionsOutput, name="getPermissions")}
 
     def get(self, request: Request) -> Response:
         """List the actions of the system and of a project."""

@@ -18,6 +18,7 @@ from accounts.roles import Role
 from portal.api import query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 from registry_sync.models import Repository
 
@@ -102,6 +103,15 @@ class Projects(Endpoint):
     """``/projects``."""
 
     permissions = {"GET": Anyone, "HEAD": Anyone, "POST": SignedIn}
+    operations = {
+        "GET": Operation(
+            gives=ProjectOutput,
+            is_list=True,
+            name="listProjects",
+            query=("name", "owner", "public"),
+        ),
+        "POST": Operation(takes=ProjectInput, status=201, name="createProject"),
+    }
 
     def get(self, request: Request) -> Response:
         """List what the caller may know of."""
@@ -146,6 +156,7 @@ class OneProject(Endpoint):
     """``/projects/{name_or_id}``."""
 
     permissions = {"GET": Anyone}
+    operations = {"GET": Operation(gives=ProjectOutput, name="getProject")}
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """Show one project."""

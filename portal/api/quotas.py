@@ -16,6 +16,7 @@ from accounts.models import Project
 from portal.api import query
 from portal.api.base import MaySystem
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 
 _MAX_BYTES = 2**63 - 1
@@ -88,6 +89,11 @@ class Quotas(Endpoint):
     """``/quotas``."""
 
     permissions = {"GET": ListQuotas}
+    operations = {
+        "GET": Operation(
+            gives=QuotaOutput, is_list=True, name="listQuotas", query=("reference", "reference_id")
+        )
+    }
     noun = "quota"
 
     def get(self, request: Request) -> Response:
@@ -107,6 +113,10 @@ class OneQuota(Endpoint):
     """``/quotas/{id}``."""
 
     permissions = {"GET": ReadQuotas, "PUT": UpdateQuotas}
+    operations = {
+        "GET": Operation(gives=QuotaOutput, name="getQuota"),
+        "PUT": Operation(takes=QuotaInput, name="updateQuota"),
+    }
     noun = "quota"
 
     def get(self, request: Request, quota_id: int) -> Response:

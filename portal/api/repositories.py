@@ -15,6 +15,7 @@ from accounts.errors import NotFound
 from portal.api import projects, query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 from registry_sync import repositories
 from registry_sync.models import Artifact, Repository
@@ -49,6 +50,9 @@ class Repositories(Endpoint):
     """``/repositories``."""
 
     permissions = {"GET": Anyone}
+    operations = {
+        "GET": Operation(gives=RepositoryOutput, is_list=True, name="listAllRepositories")
+    }
 
     def get(self, request: Request) -> Response:
         """List the repositories of every project in which the caller may."""
@@ -60,6 +64,7 @@ class ProjectRepositories(Endpoint):
     """``/projects/{project_name}/repositories``."""
 
     permissions = {"GET": Anyone}
+    operations = {"GET": Operation(gives=RepositoryOutput, is_list=True, name="listRepositories")}
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """List a project's repositories."""
@@ -72,6 +77,11 @@ class OneRepository(Endpoint):
     """``/projects/{project_name}/repositories/{repository_name}``."""
 
     permissions = {"GET": Anyone, "PUT": SignedIn, "DELETE": SignedIn}
+    operations = {
+        "GET": Operation(gives=RepositoryOutput, name="getRepository"),
+        "PUT": Operation(takes=RepositoryInput, name="updateRepository"),
+        "DELETE": Operation(name="deleteRepository"),
+    }
     noun = "repository"
 
     def get(self, request: Request, name_or_id: str, path: str) -> Response:

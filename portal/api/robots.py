@@ -19,6 +19,7 @@ from accounts.roles import ROBOT_ACTIONS, SYSTEM_ACTIONS
 from portal.api import query
 from portal.api.base import SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 
 _SORTS = {"name": "name", "creation_time": "created_at", "update_time": "updated_at"}
@@ -156,6 +157,12 @@ class Robots(Endpoint):
     """``/robots``."""
 
     permissions = {"GET": SignedIn, "POST": SignedIn}
+    operations = {
+        "GET": Operation(gives=RobotOutput, is_list=True, name="ListRobot"),
+        "POST": Operation(
+            takes=RobotInput, gives=RobotCreatedOutput, status=201, name="CreateRobot"
+        ),
+    }
     noun = "robot"
 
     def get(self, request: Request) -> Response:
@@ -203,6 +210,12 @@ class OneRobot(Endpoint):
     """``/robots/{robot_id}``."""
 
     permissions = {"GET": SignedIn, "PUT": SignedIn, "PATCH": SignedIn, "DELETE": SignedIn}
+    operations = {
+        "GET": Operation(gives=RobotOutput, name="GetRobotByID"),
+        "PUT": Operation(takes=RobotInput, name="UpdateRobot"),
+        "PATCH": Operation(takes=SecretInput, gives=SecretOutput, name="RefreshSec"),
+        "DELETE": Operation(name="DeleteRobot"),
+    }
     noun = "robot"
 
     def get(self, request: Request, robot_id: int) -> Response:

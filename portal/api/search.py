@@ -12,6 +12,7 @@ from accounts.models import Project
 from portal.api import projects, query, repositories
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from registry_sync.models import Artifact, Repository, Tag
 
 # Of each kind; who wants more searches for more.
@@ -62,6 +63,7 @@ class Search(Endpoint):
     """``/search``."""
 
     permissions = {"GET": Anyone}
+    operations = {"GET": Operation(gives=SearchOutput, query=("q",), name="search")}
 
     def get(self, request: Request) -> Response:
         """Search projects, repositories, tags and digests."""

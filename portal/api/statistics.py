@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from accounts.models import Project
 from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from registry_sync.models import Blob, Repository
 
 
@@ -27,6 +28,7 @@ class Statistics(Endpoint):
     """``/statistics``."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=StatisticOutput, name="getStatistic")}
 
     def get(self, request: Request) -> Response:
         """Count what the caller may see; the whole for administrators and auditors."""

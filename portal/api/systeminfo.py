@@ -15,6 +15,7 @@ from accounts import configuration
 from accounts.errors import NotFound
 from portal.api.base import Anyone, MaySystem
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 
 # The version of the contract: clients compare it before they use what is newer.
 CONTRACT_VERSION = "v2.16.0"
@@ -61,6 +62,7 @@ class SystemInfo(Endpoint):
     """``/systeminfo``."""
 
     permissions = {"GET": Anyone}
+    operations = {"GET": Operation(gives=GeneralInfoOutput, name="getSystemInfo")}
 
     def get(self, request: Request) -> Response:
         """Show what clients need to know."""
@@ -89,6 +91,7 @@ class Volumes(Endpoint):
     """``/systeminfo/volumes``."""
 
     permissions = {"GET": ReadVolumes}
+    operations = {"GET": Operation(gives=SystemInfoOutput, name="getVolumes")}
 
     def get(self, request: Request) -> Response:
         """Show the size of the storage, and what of it is free."""
@@ -104,6 +107,7 @@ class Certificate(Endpoint):
     """``/systeminfo/getcert``."""
 
     permissions = {"GET": Anyone}
+    operations = {"GET": Operation(media_type="application/x-x509-ca-cert", name="getCert")}
 
     def get(self, request: Request) -> HttpResponse:
         """Send the certificate that clients must trust, where the operator put one there."""

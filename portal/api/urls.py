@@ -35,6 +35,7 @@ def nothing_here(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("v2.0/ping", system.Ping.as_view()),
     path("v2.0/health", system.Health.as_view()),
+    path("v2.0/openapi.json", system.OpenAPI.as_view()),
     path("v2.0/projects", projects.Projects.as_view()),
     path("v2.0/projects/<str:name_or_id>", projects.OneProject.as_view()),
     path("v2.0/users", users.Users.as_view()),

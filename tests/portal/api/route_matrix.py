@@ -78,6 +78,7 @@ _ROBOT: dict[str, object] = {
 ROWS = (
     Row("GET", "v2.0/ping", "/api/v2.0/ping", everyone(200)),
     Row("GET", "v2.0/health", "/api/v2.0/health", everyone(200)),
+    Row("GET", "v2.0/openapi.json", "/api/v2.0/openapi.json", everyone(200)),
     Row("GET", "v2.0/projects", "/api/v2.0/projects", everyone(200)),
     Row(
         "HEAD",

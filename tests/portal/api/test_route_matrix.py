@@ -26,7 +26,7 @@ USERNAMES = {
     "auditor": "audrey",
 }
 # Where credentials are not even looked at.
-OPEN = {"", "v2.0/ping", "v2.0/health"}
+OPEN = {"", "v2.0/ping", "v2.0/health", "v2.0/openapi.json"}
 
 
 def _endpoint(pattern: URLPattern) -> type[Endpoint] | None:

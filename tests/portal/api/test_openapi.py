@@ -1,0 +1,72 @@
+"""The API's description says of every operation what there is."""
+
+from collections.abc import Callable
+
+from drf_spectacular.validation import validate_schema
+
+from portal.api.openapi import document
+from tests.portal.api.conftest import Caller, told
+from tests.portal.api.route_matrix import ROWS
+
+# Their bodies are not described yet; nothing may be added here.
+WITHOUT_FORMS = {"jobservice", "purge", "schedules"}
+
+
+def _module(operation: dict[str, object]) -> str:
+    tags = operation["tags"]
+    assert isinstance(tags, list)
+    return str(tags[0])
+
+
+def operations() -> dict[tuple[str, str], dict[str, object]]:
+    return {
+        (method.upper(), path): operation
+        for path, item in document()["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_it_is_valid() -> None:
+    validate_schema(document())  # type: ignore[no-untyped-call]
+
+
+def test_every_route_is_in_it() -> None:
+    def plain(route: str) -> str:
+        parts = route.removeprefix("v2.0").split("/")
+        names = [part.strip("<>").partition(":")[2] if "<" in part else "" for part in parts]
+        return "/".join(
+            f"{{{name}}}" if name else part for name, part in zip(names, parts, strict=True)
+        )
+
+    rows = {(row.method, plain(row.route)) for row in ROWS if row.route and row.method != "HEAD"}
+    assert rows == set(operations())
+
+
+def test_every_operation_has_a_name_a_summary_and_its_errors() -> None:
+    found = operations()
+    assert len({operation["operationId"] for operation in found.values()}) == len(found)
+    for key, operation in found.items():
+        assert operation["summary"], key
+        assert str(operation["description"]).startswith("For: "), key
+        responses = operation["responses"]
+        assert isinstance(responses, dict)
+        assert {"4XX", "5XX"} < set(responses), key
+        if _module(operation) in WITHOUT_FORMS:
+            continue
+        # What is read has a form.
+        if key[0] == "GET":
+            assert "content" in responses["200"], key
+        if key[0] in {"POST", "PUT", "PATCH"}:
+            assert "requestBody" in operation, key
+
+
+def test_every_path_parameter_is_named() -> None:
+    for (_method, path), operation in operations().items():
+        parameters = operation.get("parameters", [])
+        assert isinstance(parameters, list)
+        named = {p["name"] for p in parameters if p["in"] == "path"}
+        assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+def test_anyone_may_read_it(caller: Callable[[str], Caller]) -> None:
+    assert told(caller("").get("openapi.json"))["openapi"].startswith("3.")
