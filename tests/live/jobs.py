@@ -86,6 +86,20 @@ for line in sys.stdin:
         print(json.dumps({"error": traceback.format_exc()}))
 """
 
+# Seconds from the order to the start, one after the other, sorted.
+MEASURE = """
+import time
+ids = []
+for _ in range(20):
+    task_id = dispatch.start("fsck", actor=SYSTEM_ACTOR).tasks.get().pk
+    while Task.objects.get(pk=task_id).state in ("queued", "running"):
+        time.sleep(0.02)
+    ids.append(task_id)
+rows = Task.objects.filter(pk__in=ids)
+answer = sorted((row.started_at - row.created_at).total_seconds() for row in rows)
+print(answer, file=sys.stderr)
+"""
+
 
 class Worker:
     """A Celery worker of a stack, beside or in place of the supervised one."""
@@ -165,3 +179,10 @@ def without_worker(stack: Stack) -> None:
         capture_output=True,
         timeout=60,
     )
+
+
+def begin(bench: list[Worker], worker: Worker) -> Worker:
+    """Wait until a worker listens."""
+    bench.append(worker)
+    wait_for(worker.is_ready, "a worker", patience=30)
+    return worker

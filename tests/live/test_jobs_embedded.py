@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.client import pusher
-from tests.live.jobs import LEASE, Desk, Worker, without_worker
+from tests.live.jobs import LEASE, MEASURE, Desk, Worker, begin, without_worker
 from tests.live.stack import Stack, wait_for
 
 pytestmark = pytest.mark.live
@@ -38,13 +38,6 @@ def bench(own: Stack) -> Iterator[list[Worker]]:
     yield workers
     for worker in workers:
         worker.end()
-
-
-def begin(bench: list[Worker], worker: Worker) -> Worker:
-    """Wait until a worker listens."""
-    bench.append(worker)
-    wait_for(worker.is_ready, "a worker", patience=30)
-    return worker
 
 
 def test_a_worker_killed_in_the_middle(own: Stack, desk: Desk, bench: list[Worker]) -> None:
@@ -106,18 +99,3 @@ def test_a_job_starts_soon(own: Stack, desk: Desk, bench: list[Worker]) -> None:
     begin(bench, Worker(own))
     waited = desk.ask(MEASURE)
     assert waited[int(len(waited) * 0.95)] <= 1.5, waited
-
-
-# Seconds from the order to the start, one after the other, sorted.
-MEASURE = """
-import time
-ids = []
-for _ in range(20):
-    task_id = dispatch.start("fsck", actor=SYSTEM_ACTOR).tasks.get().pk
-    while Task.objects.get(pk=task_id).state in ("queued", "running"):
-        time.sleep(0.02)
-    ids.append(task_id)
-rows = Task.objects.filter(pk__in=ids)
-answer = sorted((row.started_at - row.created_at).total_seconds() for row in rows)
-print(answer, file=sys.stderr)
-"""
