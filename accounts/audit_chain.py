@@ -7,18 +7,23 @@ transaction took long, and which therefore has a lower id than its neighbours, i
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts import audit
 from accounts.crypto import audit_key, ensure_audit_key, keyed_digest
 from accounts.models import AuditChain, AuditEntry
+from accounts.principals import Actor
 
 BATCH = 500
+# The entry that says which others were removed on purpose; it is never removed itself.
+REMOVAL = "purge_audit_log"
 # The report of a broken chain names so many gaps; one is enough to ask why.
 _MAX_GAPS = 100
 
@@ -28,6 +33,7 @@ class Verification:
     """What a walk along the chain found; ``gaps`` are ranges of sequence numbers."""
 
     checked: int = 0
+    removed: int = 0
     first_broken: int | None = None
     gaps: list[tuple[int, int]] = field(default_factory=list)
     is_end_signed: bool = True
@@ -79,14 +85,37 @@ def _seal_batch(directory: Path) -> int:
     return len(entries)
 
 
+@transaction.atomic
+def remove(ids: Collection[int], *, actor: Actor) -> int:
+    """Remove entries on purpose, and write down which, so that the chain can be followed past them.
+
+    Returns how many. What was written down about earlier removals stays.
+    """
+    entries = AuditEntry.objects.filter(pk__in=ids).exclude(action=REMOVAL)
+    # [first, last, seal of the last] of each run of numbers.
+    runs: list[list[Any]] = []
+    sealed = entries.exclude(sequence=None).order_by("sequence")
+    for sequence, seal in sealed.values_list("sequence", "seal"):
+        if runs and runs[-1][1] + 1 == sequence:
+            runs[-1][1:] = [sequence, seal]
+        else:
+            runs.append([sequence, sequence, seal])
+    count = entries.delete()[0]
+    if count:
+        audit.record(actor, REMOVAL, f"{count} entries", detail={"removed": runs})
+    return count
+
+
 def verify(directory: Path) -> Verification:
     """Walk along the whole chain; changes nothing. Raises ``OSError`` where the key is missing."""
     found = Verification()
     chain = AuditChain.objects.filter(pk=AuditChain.ONLY).first() or AuditChain()
     key = audit_key(directory) if chain.sequence or _sealed().exists() else b""
+    removals = _removals()
     previous_seal = ""
     for entry in _walk(chain.sequence):
         sequence = entry.sequence or 0
+        previous_seal = _past_removals(found, removals, sequence, previous_seal)
         if sequence != found.sequence + 1:
             _note_gap(found, sequence - 1)
         elif entry.seal != _seal_of(key, previous_seal, sequence, entry):
@@ -94,6 +123,7 @@ def verify(directory: Path) -> Verification:
         # After a gap or a break the stored seal is gone on from, so that the rest is checked too.
         found.sequence, previous_seal = sequence, entry.seal
         found.checked += 1
+    previous_seal = _past_removals(found, removals, chain.sequence + 1, previous_seal)
     found.seal = previous_seal
     if found.sequence < chain.sequence:
         _note_gap(found, chain.sequence)
@@ -107,6 +137,26 @@ def verify(directory: Path) -> Verification:
     found.unsealed = tail.count()
     found.oldest_unsealed_at = tail.order_by("id").values_list("at", flat=True).first()
     return found
+
+
+def _removals() -> dict[int, tuple[int, str]]:
+    """Return where each run of removed numbers ends, and the seal it ended with."""
+    details = AuditEntry.objects.filter(action=REMOVAL).exclude(sequence=None)
+    return {
+        first: (last, seal)
+        for detail in details.values_list("detail", flat=True)
+        for first, last, seal in detail.get("removed", [])
+    }
+
+
+def _past_removals(
+    found: Verification, removals: dict[int, tuple[int, str]], until: int, seal: str
+) -> str:
+    """Go on over what was removed on purpose; the entries that say so are in the chain too."""
+    while found.sequence + 1 < until and (known := removals.get(found.sequence + 1)):
+        found.removed += known[0] - found.sequence
+        found.sequence, seal = known
+    return seal
 
 
 def _sealed() -> QuerySet[AuditEntry]:

@@ -6,8 +6,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit_chain
 from accounts.errors import BadRequest
 from accounts.models import AuditEntry
+from accounts.principals import SYSTEM_ACTOR
 from registry_sync.failpoints import hit
 from registry_sync.runs import Run
 
@@ -50,6 +52,8 @@ def run(run: Run) -> None:
     types = [name for name in run.parameters.get("include_event_types", "").split(",") if name]
     is_dry = bool(run.parameters.get("dry_run"))
     old = AuditEntry.objects.filter(at__lt=before, action__in=types)
+    # What says which entries were removed holds the rest of the chain together.
+    old = old.exclude(action=audit_chain.REMOVAL)
     counts = {name: old.filter(action=name).count() for name in types}
     total = sum(counts.values())
     run.log(f"{total} entries are older than {hours} hours ({before:%Y-%m-%d %H:%M:%S} UTC)")
@@ -62,7 +66,7 @@ def run(run: Run) -> None:
         with transaction.atomic():
             run.hold()
             ids = list(old.order_by("pk").values_list("pk", flat=True)[:_BATCH])
-            count = AuditEntry.objects.filter(pk__in=ids).delete()[0]
+            count = audit_chain.remove(ids, actor=SYSTEM_ACTOR)
         if not ids:
             break
         removed += count

@@ -65,6 +65,7 @@ EVENT_TYPES = (
     "delete_token",
     "delete_user",
     "login_user",
+    "purge_audit_log",
     "refresh_robot_secret",
     "update_configuration",
     "update_cve_allowlist",

@@ -87,6 +87,34 @@ def test_removed_entries_are_gaps(keys: Path) -> None:
     assert not found.is_intact
 
 
+@pytest.mark.parametrize("chosen", [[0], [1, 2], [0, 2, 4], [4, 5], [0, 1, 2, 3, 4, 5]])
+def test_what_is_removed_on_purpose_is_no_gap(keys: Path, chosen: list[int]) -> None:
+    entries = write(6)
+    audit_chain.seal(keys)
+    ids = [entries[number].pk for number in chosen]
+    assert audit_chain.remove(ids, actor=SYSTEM_ACTOR) == len(ids)
+    audit_chain.seal(keys)
+    found = audit_chain.verify(keys)
+    assert found.is_intact, found
+    assert (found.checked, found.removed) == (7 - len(ids), len(ids))
+    # Again, next to the first ones, and never the entry that tells of them.
+    every = list(AuditEntry.objects.values_list("pk", flat=True))
+    audit_chain.remove(every, actor=SYSTEM_ACTOR)
+    audit_chain.seal(keys)
+    assert audit_chain.verify(keys).is_intact
+    AuditEntry.objects.filter(action=audit_chain.REMOVAL).first().delete()  # type: ignore[union-attr]
+    assert not audit_chain.verify(keys).is_intact
+
+
+def test_a_change_beside_a_removal_is_found(keys: Path) -> None:
+    entries = write(6)
+    audit_chain.seal(keys)
+    audit_chain.remove([entries[2].pk], actor=SYSTEM_ACTOR)
+    AuditEntry.objects.filter(pk=entries[3].pk).update(resource="other")
+    audit_chain.seal(keys)
+    assert audit_chain.verify(keys).first_broken == entries[3].pk
+
+
 def test_a_removed_end_is_a_gap_also_where_the_chain_is_shortened(keys: Path) -> None:
     entries = write(4)
     audit_chain.seal(keys)

@@ -40,6 +40,10 @@ class Command(BaseCommand):
 
 def _lines(found: Verification) -> list[str]:
     lines = [f"{found.checked} sealed entries checked, up to number {found.sequence}."]
+    if found.removed:
+        lines.append(
+            f"{found.removed} entries were removed on purpose, as entries of their own say."
+        )
     if found.first_broken is not None:
         lines.append(f"BROKEN: entry {found.first_broken} is not what was sealed.")
     lines += [f"REMOVED: numbers {first} to {last}." for first, last in found.gaps]
