@@ -1,21 +1,16 @@
-"""The API's own description, made from what the endpoints say of themselves.
+"""How an endpoint describes itself: what each method takes and gives.
 
 An endpoint names for each method what it takes and gives (``operations``); path, permission,
-summary and errors follow from the code, so that the document cannot promise what is not there.
+summary and errors follow from the code, so that the description (``portal.openapi``) cannot promise
+what is not there.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.settings import patched_settings
 from rest_framework import serializers
 
-_PREFIX = "/v2.0"
-_ROOT = "/api/v2.0"
 _PAGE = ("page", "page_size", "q", "sort")
 _WORDS = {
     "page": "Which page, from 1.",
@@ -125,48 +120,6 @@ class EndpointSchema(AutoSchema):
         if self.operation.status == 201:
             headers["Location"] = _header("Where the new one is.", "string")
         return body | ({"headers": headers} if headers else {})
-
-
-@lru_cache(maxsize=1)
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    generator = SchemaGenerator(urlconf="portal.api.urls")  # type: ignore[no-untyped-call]
-    # Choices stay where they are used, instead of becoming schemas with names of their own.
-    with patched_settings({"POSTPROCESSING_HOOKS": []}):
-        made: dict[str, Any] = generator.get_schema(  # type: ignore[no-untyped-call]
-            request=None, public=True
-        )
-    made["info"] = {
-        "title": "Moorage",
-        "version": settings.VERSION,
-        "description": "The Harbor API v2.0, as far as Moorage has it, and what Moorage adds.",
-    }
-    made["servers"] = [{"url": _ROOT}]
-    paths = {path.removeprefix(_PREFIX): item for path, item in made["paths"].items()}
-    made["paths"] = dict(sorted(paths.items()))
-    made["security"] = [{"basic": []}, {"token": []}, {"session": []}, {}]
-    components = made.setdefault("components", {})
-    components.setdefault("schemas", {})["Errors"] = _errors()
-    components["securitySchemes"] = {
-        "basic": {"type": "http", "scheme": "basic"},
-        "token": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
-    }
-    return made
-
-
-def _errors() -> dict[str, Any]:
-    text = {"type": "string"}
-    error = {
-        "type": "object",
-        "properties": {"code": text, "message": text},
-        "required": ["code", "message"],
-    }
-    return {
-        "type": "object",
-        "properties": {"errors": {"type": "array", "items": error}},
-        "required": ["errors"],
-    }
 
 
 def _header(words: str, kind: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from rest_framework.request import Request
 
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
-from portal.api.openapi import Operation, document
+from portal.api.openapi import Operation
 from portal.health import health, ping
+from portal.openapi import document
 
 
 class ComponentOutput(serializers.Serializer[Any]):

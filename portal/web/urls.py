@@ -13,6 +13,7 @@ from portal.web import (
     members,
     personal_tokens,
     projects,
+    reference,
     repositories,
     security,
 )
@@ -57,6 +58,7 @@ repository_patterns = (
 
 urlpatterns = [
     path("", home.index, name="home"),
+    path("api-reference", reference.index, name="reference"),
     path("account/", include(account_patterns)),
     path("", include(project_patterns)),
     path("", include(repository_patterns)),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from drf_spectacular.validation import validate_schema
 
-from portal.api.openapi import document
+from portal.openapi import document
 from tests.portal.api.conftest import Caller, told
 from tests.portal.api.route_matrix import ROWS
 
