@@ -145,17 +145,22 @@ def login_name(robot: Robot) -> str:
     return f"{settings.MOORAGE_ROBOT_PREFIX}{robot.login}"
 
 
+# By hand: each token a pipeline asks for begins here, and building the SQL would be half of it.
+_BY_LOGIN = """
+SELECT r.*, p.deleted_at AS project_deleted_at
+FROM accounts_robot r LEFT JOIN accounts_project p ON p.id = r.project_id
+WHERE r.login = %s AND r.deleted_at IS NULL
+"""
+
+
 def find(login: str, secret: str, *, actor: Actor) -> Principal | None:
     """Return the robot whose login and secret these are, if it may come from here now."""
     now = timezone.now()
-    robot = (
-        Robot.objects.filter(login=login[:512].replace("\0", "\ufffd"), deleted_at=None)
-        .select_related("project")
-        .first()
-    )
-    if robot is None or not robot.is_usable(now) or not _is_from(robot, actor.address):
+    rows = list(Robot.objects.raw(_BY_LOGIN, [login[:512].replace("\0", "\ufffd")]))
+    if not rows or rows[0].project_deleted_at is not None:  # type: ignore[attr-defined] # the query's
         return None
-    if robot.project is not None and robot.project.deleted_at is not None:
+    robot = rows[0]
+    if not robot.is_usable(now) or not _is_from(robot, actor.address):
         return None
     hashes = [robot.secret_hash]
     if robot.previous_secret_until is not None and robot.previous_secret_until > now:
