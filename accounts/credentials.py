@@ -195,7 +195,9 @@ def check_password(username: str, password: str, *, actor: Actor) -> User:
     # PostgreSQL stores no NUL; no user's name has one.
     name = username.lower().replace("\0", "\ufffd")[:255]
     secret = _comparable(password)
-    user = User.objects.filter(username=name, is_active=True).first()
+    # By hand: each token that docker asks for begins here.
+    found = list(User.objects.raw("SELECT * FROM accounts_user WHERE username = %s", [name]))
+    user = found[0] if found and found[0].is_active else None
     key = _memo.key(user, secret) if user else b""
     if user is not None and _memo.holds(key):
         return user
