@@ -1,22 +1,26 @@
-"""Projects: make one, list them, look at one."""
+"""Projects: list, make, look at, change, rename, delete."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access, projects
-from accounts.errors import BadRequest, NotFound, Unauthorized
+from accounts import access, cve_allowlist, projects
+from accounts.errors import BadRequest, NotFound, PreconditionFailed, Unauthorized
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import Role
-from portal.api import query
+from portal.api import project_switches, query
 from portal.api.base import Anyone, SignedIn
+from portal.api.cve_allowlist import CVEAllowlistInput, CVEAllowlistOutput
+from portal.api.cve_allowlist import read as read_allowlist
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
@@ -37,6 +41,10 @@ class MetadataInput(serializers.Serializer[dict[str, Any]]):
     """The part of the contract's ``ProjectMetadata`` that is understood."""
 
     public = serializers.ChoiceField(choices=["true", "false"], required=False, allow_null=True)
+    read_only = serializers.ChoiceField(  # type: ignore[assignment]  # a member, not the attribute
+        choices=["true", "false"], required=False, allow_null=True
+    )
+    trash_days = serializers.CharField(required=False, allow_null=True)
     prevent_vul = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     enable_content_trust = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     enable_content_trust_cosign = serializers.CharField(
@@ -54,6 +62,33 @@ class ProjectInput(serializers.Serializer[dict[str, Any]]):
         required=False, allow_null=True, min_value=-1, max_value=_MAX_INTEGER
     )
     registry_id = serializers.IntegerField(required=False, allow_null=True)
+
+
+class ProjectChangeInput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``ProjectReq`` as far as it can change."""
+
+    public = serializers.BooleanField(required=False, allow_null=True)
+    metadata = MetadataInput(required=False, allow_null=True)
+    cve_allowlist = CVEAllowlistInput(required=False, allow_null=True)
+    storage_limit = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-1, max_value=_MAX_INTEGER
+    )
+
+
+class ProjectNameInput(serializers.Serializer[dict[str, Any]]):
+    """A new name."""
+
+    project_name = serializers.CharField(max_length=255, trim_whitespace=False)
+    keep_days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=projects.MAX_ALIAS_DAYS
+    )
+
+
+class DeletableOutput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``ProjectDeletable``."""
+
+    deletable = serializers.BooleanField()
+    message = serializers.CharField()
 
 
 class ProjectOutput(serializers.Serializer[Project]):
@@ -92,7 +127,7 @@ class ProjectOutput(serializers.Serializer[Project]):
 
     def get_metadata(self, project: Project) -> dict[str, str]:
         """Return the contract's switches, which are texts there."""
-        return {"public": "true" if project.is_public else "false"}
+        return project_switches.shown(project)
 
     def _role(self, project: Project) -> int | None:
         roles: dict[int, int] = self.context["roles"]
@@ -155,14 +190,91 @@ class Projects(Endpoint):
 class OneProject(Endpoint):
     """``/projects/{name_or_id}``."""
 
-    permissions = {"GET": Anyone}
-    operations = {"GET": Operation(gives=ProjectOutput, name="getProject")}
+    permissions = {"GET": Anyone, "PUT": SignedIn, "DELETE": SignedIn}
+    operations = {
+        "GET": Operation(gives=ProjectOutput, name="getProject"),
+        "PUT": Operation(takes=ProjectChangeInput, name="updateProject"),
+        "DELETE": Operation(query=("force",), name="deleteProject"),
+    }
+    noun = "project"
 
     def get(self, request: Request, name_or_id: str) -> Response:
         """Show one project."""
         project = find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "project:read", project)
-        return Response(output([project], self.principal)[0])
+        shown = output([project], self.principal)[0]
+        tolerated = cve_allowlist.of(project)
+        if tolerated.pk is not None:
+            shown["cve_allowlist"] = CVEAllowlistOutput(tolerated).data
+        return Response(shown)
+
+    def put(self, request: Request, name_or_id: str) -> Response:
+        """Change its switches, limit and allowlist; the name is changed by ``/rename``."""
+        project = find(request, name_or_id, principal=self.principal)
+        access.require(self.principal, "project:update", project)
+        serializer = ProjectChangeInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        wanted = serializer.validated_data
+        _refuse_unavailable(wanted)
+        with transaction.atomic():
+            projects.update(project, changes=_changes(wanted, self.principal), actor=self.actor)
+            if wanted.get("cve_allowlist") is not None:
+                cve_ids, expires_at = read_allowlist(wanted["cve_allowlist"])
+                cve_allowlist.replace(
+                    project, cve_ids=cve_ids, expires_at=expires_at, actor=self.actor
+                )
+        return Response()
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        """Delete an empty project, or with ``force`` any."""
+        is_forced = query.boolean(request.query_params.get("force"), "force")
+        project = find(request, name_or_id, principal=self.principal)
+        access.require(self.principal, "project:delete", project)
+        obstacle = _obstacle(project)
+        if obstacle and not is_forced:
+            raise PreconditionFailed(obstacle)
+        projects.remove(project, actor=self.actor)
+        return Response()
+
+
+class ProjectDeletable(Endpoint):
+    """``/projects/{name_or_id}/_deletable``."""
+
+    permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=DeletableOutput, name="getProjectDeletable")}
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        """Tell whether it can be deleted without force."""
+        project = find(request, name_or_id, principal=self.principal)
+        if not self.principal.is_auditor:
+            access.require(self.principal, "project:delete", project)
+        obstacle = _obstacle(project)
+        shown = {"deletable": not obstacle, "message": obstacle}
+        return Response(DeletableOutput(shown).data)
+
+
+class ProjectName(Endpoint):
+    """``/projects/{name_or_id}/rename``."""
+
+    permissions = {"POST": SignedIn}
+    operations = {"POST": Operation(takes=ProjectNameInput, name="renameProject")}
+    noun = "project"
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        """Give it another name; for ``keep_days`` pulls by the former one still work."""
+        project = find(request, name_or_id, principal=self.principal)
+        access.require(self.principal, "project:update", project)
+        serializer = ProjectNameInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        wanted = serializer.validated_data
+        days = wanted.get("keep_days")
+        renamed = projects.rename(
+            project,
+            name=wanted["project_name"],
+            alias_days=projects.ALIAS_DAYS if days is None else days,
+            actor=self.actor,
+        )
+        return Response(headers={"Location": f"{API_ROOT}/projects/{renamed.name}"})
 
 
 def find(request: Request, name_or_id: str, *, principal: Principal) -> Project:
@@ -222,6 +334,24 @@ def output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any
         roles = dict(members.values_list("project_id", "role"))
     context = {"roles": roles, "principal": principal}
     return [dict(ProjectOutput(project, context=context).data) for project in rows]
+
+
+def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:
+    texts = wanted.get("metadata") or {}
+    switches = {name: texts[name] for name in project_switches.KEYS if texts.get(name) is not None}
+    if wanted.get("public") is not None:
+        switches.setdefault("public", str(wanted["public"]).lower())
+    limit = wanted.get("storage_limit")
+    # A quota is not for those it limits to set; as the contract has it, theirs is passed over.
+    if limit is not None and access.can_system(principal, "quota:update"):
+        return replace(project_switches.changes(switches), storage_limit=limit)
+    return project_switches.changes(switches)
+
+
+def _obstacle(project: Project) -> str:
+    if Repository.objects.pushed().filter(project=project).exists():
+        return "The project has repositories; delete them first, or say force=true."
+    return ""
 
 
 def _is_public(wanted: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from accounts.principals import Principal
 from portal.api import query
 from portal.api.base import Administrators, InPerson, MaySystem, People, SignedIn, principal_of
 from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 
 _SORTS = {
@@ -67,9 +68,7 @@ class UserInput(serializers.Serializer[dict[str, Any]]):
 class ProfileInput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``UserProfile``, with the password that one's own new address takes."""
 
-    email = serializers.CharField(
-        max_length=255, required=False, allow_blank=True, allow_null=True
-    )
+    email = serializers.CharField(max_length=255, required=False, allow_blank=True, allow_null=True)
     realname = serializers.CharField(
         max_length=255, required=False, allow_blank=True, allow_null=True
     )
@@ -140,6 +139,10 @@ class Users(Endpoint):
     """``/users``."""
 
     permissions = {"GET": ListUsers, "POST": MakeUsers}
+    operations = {
+        "GET": Operation(gives=UserOutput, is_list=True, name="listUsers"),
+        "POST": Operation(takes=UserInput, status=201, name="createUser"),
+    }
     noun = "user"
 
     def get(self, request: Request) -> Response:
@@ -148,7 +151,7 @@ class Users(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            UserOutput(page.rows(found), many=True).data,
+            [UserOutput(row).data for row in page.rows(found)],
             headers=page.headers(request, found.count()),
         )
 
@@ -164,6 +167,11 @@ class UserSearch(Endpoint):
     """``/users/search``."""
 
     permissions = {"GET": SignedIn}
+    operations = {
+        "GET": Operation(
+            gives=FoundUserOutput, is_list=True, query=("username",), name="searchUsers"
+        )
+    }
 
     def get(self, request: Request) -> Response:
         """Find the user of a name; who may list everybody finds them by a part of it."""
@@ -176,7 +184,7 @@ class UserSearch(Endpoint):
         found = everybody.filter(**{lookup: name})
         page = Page.of(request)
         return Response(
-            FoundUserOutput(page.rows(found), many=True).data,
+            [FoundUserOutput(row).data for row in page.rows(found)],
             headers=page.headers(request, found.count()),
         )
 
@@ -185,6 +193,11 @@ class OneUser(Endpoint):
     """``/users/{user_id}``."""
 
     permissions = {"GET": SignedIn, "PUT": People, "DELETE": DeleteUsers}
+    operations = {
+        "GET": Operation(gives=UserOutput, name="getUser"),
+        "PUT": Operation(takes=ProfileInput, name="updateUserProfile"),
+        "DELETE": Operation(name="deleteUser"),
+    }
     noun = "user"
 
     def get(self, request: Request, user_id: int) -> Response:
@@ -223,6 +236,7 @@ class UserPassword(Endpoint):
     """``/users/{user_id}/password``."""
 
     permissions = {"PUT": InPerson}
+    operations = {"PUT": Operation(takes=PasswordInput, name="updateUserPassword")}
     noun = "user"
 
     def put(self, request: Request, user_id: int) -> Response:
@@ -248,6 +262,7 @@ class UserAdministrator(Endpoint):
     """``/users/{user_id}/sysadmin``."""
 
     permissions = {"PUT": Administrators}
+    operations = {"PUT": Operation(takes=AdministratorInput, name="setUserSysAdmin")}
     noun = "user"
 
     def put(self, request: Request, user_id: int) -> Response:
@@ -264,6 +279,9 @@ class UserCLISecret(Endpoint):
     """``/users/{user_id}/cli_secret``: a personal token of that name, made anew each time."""
 
     permissions = {"PUT": InPerson}
+    operations = {
+        "PUT": Operation(takes=CLISecretInput, gives=CLISecretOutput, name="setCliSecret")
+    }
     noun = "token"
 
     def put(self, request: Request, user_id: int) -> Response:
@@ -287,12 +305,18 @@ class CurrentUser(Endpoint):
     """``/users/current``."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=UserOutput, name="getCurrentUserInfo")}
 
     def get(self, request: Request) -> Response:
         """Show the caller."""
-        if self.principal.user_id is None:
-            raise PreconditionFailed("The caller is no user.")
-        return Response(UserOutput(User.objects.get(pk=self.principal.user_id)).data)
+        return Response(UserOutput(oneself(self.principal)).data)
+
+
+def oneself(principal: Principal) -> User:
+    """Return the caller's own account. Raises ``PreconditionFailed`` for a robot."""
+    if principal.user_id is None:
+        raise PreconditionFailed("The caller is no user.")
+    return User.objects.get(pk=principal.user_id)
 
 
 def find(user_id: int, *, principal: Principal) -> User:

@@ -61,6 +61,12 @@ MISSING_READ = (401, 404, 404, 404, 404, 404, 404, 404, 404)
 MISSING_WRITE = (401, 404, 404, 404, 404, 404, 403, 404, 403)
 SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200, 200)
 IN_TEAM = (401, 404, 200, 200, 200, 200, 200, 200, 200)
+# A change of ``team`` for its administrators.
+TEAM_WRITE = (401, 404, 403, 403, 200, 200, 403, 403, 403)
+# What people do to their own account, which nobody does through a robot or a reading token.
+OWN_READ = (401, 200, 200, 200, 200, 200, 200, 403, 200)
+OWN_MAKE = (401, 201, 201, 201, 201, 201, 201, 403, 403)
+OWN_MISSING_WRITE = (401, 404, 404, 404, 404, 404, 404, 403, 403)
 TEAM_LOGS = (401, 404, 403, 403, 200, 200, 200, 403, 200)
 _ROBOT: dict[str, object] = {
     "name": "ci",
@@ -409,6 +415,156 @@ ROWS = (
         "v2.0/system/purgeaudit/<int:purge_id>/log",
         "/api/v2.0/system/purgeaudit/1000000/log",
         SYSTEM_MISSING_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/projects/<str:name_or_id>",
+        "/api/v2.0/projects/team",
+        TEAM_WRITE,
+        {"metadata": {"public": "true"}},
+    ),
+    Row("DELETE", "v2.0/projects/<str:name_or_id>", "/api/v2.0/projects/team", TEAM_WRITE),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/_deletable",
+        "/api/v2.0/projects/team/_deletable",
+        TEAM_LOGS,
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/rename",
+        "/api/v2.0/projects/team/rename",
+        TEAM_WRITE,
+        {"project_name": "squad"},
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/summary",
+        "/api/v2.0/projects/team/summary",
+        IN_TEAM,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/metadatas/",
+        "/api/v2.0/projects/team/metadatas/",
+        TEAM_LOGS,
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/metadatas/",
+        "/api/v2.0/projects/team/metadatas/",
+        (401, 404, 403, 403, 409, 409, 403, 403, 403),
+        {"public": "true"},
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/metadatas/<str:name>",
+        "/api/v2.0/projects/team/metadatas/public",
+        TEAM_LOGS,
+    ),
+    Row(
+        "PUT",
+        "v2.0/projects/<str:name_or_id>/metadatas/<str:name>",
+        "/api/v2.0/projects/team/metadatas/public",
+        TEAM_WRITE,
+        {"public": "true"},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/projects/<str:name_or_id>/metadatas/<str:name>",
+        "/api/v2.0/projects/team/metadatas/public",
+        TEAM_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/members",
+        "/api/v2.0/projects/team/members",
+        (401, 404, 200, 200, 200, 200, 200, 403, 200),
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/members",
+        "/api/v2.0/projects/team/members",
+        (401, 404, 403, 403, 201, 201, 403, 403, 403),
+        {"role_id": 3, "member_user": {"username": "mallory"}},
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/members/<int:member_id>",
+        "/api/v2.0/projects/team/members/999999",
+        (401, 404, 404, 404, 404, 404, 404, 403, 404),
+    ),
+    Row(
+        "PUT",
+        "v2.0/projects/<str:name_or_id>/members/<int:member_id>",
+        "/api/v2.0/projects/team/members/999999",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+        {"role_id": 3},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/projects/<str:name_or_id>/members/<int:member_id>",
+        "/api/v2.0/projects/team/members/999999",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row("GET", "v2.0/users", "/api/v2.0/users", SYSTEM_READ),
+    Row("GET", "v2.0/users/search", "/api/v2.0/users/search?username=bob", SIGNED_IN),
+    Row("GET", "v2.0/users/<int:user_id>", "/api/v2.0/users/999999", MISSING_READ),
+    Row(
+        "PUT",
+        "v2.0/users/<int:user_id>",
+        "/api/v2.0/users/999999",
+        OWN_MISSING_WRITE,
+        {"comment": "x"},
+    ),
+    Row("DELETE", "v2.0/users/<int:user_id>", "/api/v2.0/users/999999", SYSTEM_MISSING_WRITE),
+    Row(
+        "PUT",
+        "v2.0/users/<int:user_id>/password",
+        "/api/v2.0/users/999999/password",
+        OWN_MISSING_WRITE,
+        {"old_password": "x", "new_password": "a password of their own"},
+    ),
+    Row(
+        "PUT",
+        "v2.0/users/<int:user_id>/sysadmin",
+        "/api/v2.0/users/999999/sysadmin",
+        SYSTEM_MISSING_WRITE,
+        {"sysadmin_flag": True},
+    ),
+    Row(
+        "PUT",
+        "v2.0/users/<int:user_id>/cli_secret",
+        "/api/v2.0/users/999999/cli_secret",
+        OWN_MISSING_WRITE,
+        {"secret": ""},
+    ),
+    Row(
+        "GET",
+        "v2.0/users/current/permissions",
+        "/api/v2.0/users/current/permissions?scope=/project/1",
+        SIGNED_IN,
+    ),
+    Row("GET", "v2.0/users/current/tokens", "/api/v2.0/users/current/tokens", OWN_READ),
+    Row(
+        "POST",
+        "v2.0/users/current/tokens",
+        "/api/v2.0/users/current/tokens",
+        OWN_MAKE,
+        {"name": "laptop", "scopes": ["api:read"]},
+    ),
+    Row(
+        "DELETE",
+        "v2.0/users/current/tokens/<int:token_id>",
+        "/api/v2.0/users/current/tokens/999999",
+        OWN_MISSING_WRITE,
+    ),
+    Row("GET", "v2.0/users/current/sessions", "/api/v2.0/users/current/sessions", OWN_READ),
+    Row(
+        "DELETE",
+        "v2.0/users/current/sessions/<int:session_id>",
+        "/api/v2.0/users/current/sessions/999999",
+        OWN_MISSING_WRITE,
     ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )

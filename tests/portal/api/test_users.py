@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from accounts import configuration
 from accounts.models import User
+from accounts.principals import SYSTEM_ACTOR
 from tests.portal.api.conftest import Caller, basic, error_of, told
 
 pytestmark = pytest.mark.django_db
@@ -90,10 +92,13 @@ class TestMaking:
         assert response.status_code == 403
         assert error_of(response) == ("FORBIDDEN", "Only an administrator may do this.")
 
-    def test_nobody_lists_users_here(self, caller: Callers) -> None:
-        response = caller("admin").get("users")
-        assert response.status_code == 405
-        assert response["Allow"] == "POST"
+    def test_strangers_register_where_they_may(self, caller: Callers) -> None:
+        body = {**GOOD, "has_admin_role": True, "sysadmin_flag": True, "is_superuser": True}
+        assert caller("").post("users", body).status_code == 401
+        configuration.update({"self_registration": True}, actor=SYSTEM_ACTOR)
+        assert caller("").post("users", body).status_code == 201
+        assert not User.objects.get(username="dora").is_administrator
+        assert caller("alice").post("users", {**GOOD, "username": "eve"}).status_code == 403
 
 
 class TestCurrent:
