@@ -8,6 +8,7 @@ from django.utils.translation import get_language
 
 from accounts.models import User
 from portal.web.access import principal_of
+from portal.web.jobs import tray
 
 THEMES = ("system", "light", "dark")
 # How HTML spells the languages.
@@ -44,4 +45,5 @@ def shell(request: HttpRequest) -> dict[str, object]:
     context["principal"] = principal
     if not principal.is_anonymous and isinstance(request.user, User):
         context["account"] = request.user
+        context["active_jobs"] = tray(principal)
     return context

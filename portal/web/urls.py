@@ -10,11 +10,13 @@ from portal.web import (
     account,
     artifacts,
     home,
+    jobs,
     members,
     personal_tokens,
     projects,
     reference,
     repositories,
+    schedules,
     security,
 )
 
@@ -55,11 +57,27 @@ repository_patterns = (
     ],
     "repositories",
 )
+job_patterns = (
+    [
+        path("", jobs.index, name="list"),
+        path("tray", jobs.tray_link, name="tray"),
+        path("<int:execution_id>", jobs.detail, name="detail"),
+        path("<int:execution_id>/stop", jobs.stop, name="stop"),
+        path("start/<slug:kind>", jobs.start, name="start"),
+        path("queues", jobs.queue_list, name="queues"),
+        path("queues/<slug:kind>/<slug:action>", jobs.act_on_queue, name="queue_action"),
+        path("schedules", schedules.index, name="schedules"),
+        path("schedules/<int:schedule_id>", schedules.edit, name="schedule"),
+        path("schedules/<int:schedule_id>/switch", schedules.switch, name="schedule_switch"),
+    ],
+    "jobs",
+)
 
 urlpatterns = [
     path("", home.index, name="home"),
     path("api-reference", reference.index, name="reference"),
     path("account/", include(account_patterns)),
+    path("jobs/", include(job_patterns)),
     path("", include(project_patterns)),
     path("", include(repository_patterns)),
 ]
