@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from portal.api import (
+    artifacts,
     audit_logs,
     configurations,
     cve_allowlist,
@@ -86,6 +87,18 @@ urlpatterns = [
     path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCVEAllowlist.as_view()),
     path("v2.0/repositories", repositories.Repositories.as_view()),
     path("v2.0/projects/<str:name_or_id>/repositories", repositories.ProjectRepositories.as_view()),
+    path(
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts",
+        artifacts.Artifacts.as_view(),
+    ),
+    path(
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>",
+        artifacts.OneArtifact.as_view(),
+    ),
+    path(
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>/tags",
+        artifacts.ArtifactTags.as_view(),
+    ),
     path(
         "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
         repositories.OneRepository.as_view(),

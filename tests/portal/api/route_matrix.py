@@ -566,5 +566,23 @@ ROWS = (
         "/api/v2.0/users/current/sessions/999999",
         OWN_MISSING_WRITE,
     ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts",
+        "/api/v2.0/projects/team/repositories/app/artifacts",
+        MISSING_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest",
+        MISSING_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>/tags",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/tags",
+        MISSING_READ,
+    ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )
