@@ -2,11 +2,13 @@
 
 import io
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts import audit, audit_chain
 from accounts.models import AuditChain, AuditEntry, Project
@@ -167,3 +169,31 @@ def test_the_command_reports_and_fails(keys: Path, team: Project) -> None:
 def test_an_empty_audit_is_intact(keys: Path) -> None:
     assert audit_chain.seal(keys) == 0
     assert audit_chain.verify(keys).is_intact
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sealers_and_many_writers_make_one_chain(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "BATCH", 5)
+    start = threading.Barrier(6)
+
+    def work(number: int) -> None:
+        start.wait()
+        try:
+            for _ in range(10):
+                if number < 2:
+                    audit_chain.seal(keys)
+                else:
+                    write(1)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    audit_chain.seal(keys)
+    found = audit_chain.verify(keys)
+    assert (found.is_intact, found.checked, found.unsealed) == (True, 40, 0)
