@@ -7,10 +7,12 @@ process can serve everything where there is no nginx.
 from django.urls import include, path
 
 from portal import gateway_urls
+from portal.metrics import metrics
 
 urlpatterns = [
     path("", include("portal.web.urls")),
     path("api/", include("portal.api.urls")),
+    path("metrics", metrics),
     *gateway_urls.urlpatterns,
 ]
 

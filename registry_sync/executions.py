@@ -316,9 +316,11 @@ def note_wake(task_ids: Collection[int]) -> None:
 def _free(task: Task) -> None:
     """Take a task from a worker that does not renew its lease."""
     still = Task.objects.filter(pk=task.pk, lease_until=task.lease_until)
-    _lock(task.execution_id)
+    execution = _lock(task.execution_id)
     if not still.update(takeovers=F("takeovers") + 1):
         raise LeaseLostError
+    execution.takeover_count += 1
+    execution.save(update_fields=["takeover_count"])
     if task.state == State.STOPPING:
         _end(task, State.STOPPED)
     elif task.takeovers + 1 >= MAX_TAKEOVERS:

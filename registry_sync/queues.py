@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from accounts import audit
 from accounts.principals import Actor
-from registry_sync.models import QueuePause, State, Task, Worker
+from registry_sync.models import Execution, QueuePause, State, Task, Worker
 from registry_sync.models.executions import ACTIVE, HELD
 
 # The queue of slots: while it is paused no schedule fires.
@@ -59,6 +59,14 @@ def figures(kinds: Iterable[str]) -> list[Queue]:
             )
         )
     return found
+
+
+def totals() -> list[dict[str, Any]]:
+    """Return per kind how many tasks of the kept history ended how, and were taken over."""
+    columns = ("succeeded_count", "failed_count", "stopped_count", "takeover_count")
+    sums = {name.removesuffix("_count"): Sum(name) for name in columns}
+    kinds = Execution.objects.order_by().values("kind").annotate(**sums).order_by("kind")
+    return [dict(row) for row in kinds]
 
 
 def is_paused(kind: str) -> bool:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.errors import DomainError
 from accounts.models import OutboxEvent
 from registry_sync import leases
+from registry_sync.failpoints import hit
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import OutboxDelivery
 
@@ -48,6 +49,11 @@ def deliver(consumers: Consumers, *, seconds: float = 5) -> int:
 def waiting() -> QuerySet[OutboxEvent]:
     """Return what has not been delivered nor given up."""
     return OutboxEvent.objects.filter(delivered_at=None).exclude(delivery__is_dead=True)
+
+
+def dead() -> QuerySet[OutboxDelivery]:
+    """Return what was given up."""
+    return OutboxDelivery.objects.filter(is_dead=True)
 
 
 def prune(before: datetime.datetime) -> int:
@@ -86,6 +92,7 @@ def _deliver(event: OutboxEvent, consumers: Sequence[Consumer]) -> int:
     except Exception as error:
         _failed(claimed, event, error)
         return 0
+    hit("relay.delivered")
     return _mark(event)
 
 

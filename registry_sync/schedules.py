@@ -21,6 +21,7 @@ from accounts.errors import BadRequest, Conflict, NotFound
 from accounts.principals import SYSTEM_ACTOR, Actor
 from registry_sync import executions, queues
 from registry_sync.executions import Kind, Origin
+from registry_sync.failpoints import hit
 from registry_sync.models import Execution, Schedule
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,7 @@ def _fire(schedule: Schedule, kind: Kind, now: datetime.datetime) -> Execution |
     )
     if not claimed:
         return None
+    hit("schedules.claimed")
     return executions.create(
         schedule.kind,
         actor=SYSTEM_ACTOR,

@@ -84,6 +84,8 @@ class Execution(models.Model):
     succeeded_count = models.PositiveIntegerField(default=0)
     failed_count = models.PositiveIntegerField(default=0)
     stopped_count = models.PositiveIntegerField(default=0)
+    # How often a task was taken from a worker that died or hung.
+    takeover_count = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

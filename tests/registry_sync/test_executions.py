@@ -228,7 +228,7 @@ def test_a_dead_workers_task_is_taken_over_and_its_zombie_refused() -> None:
         assert executions.sweep({"test"}) == [zombie.pk]
         fresh = claim(zombie.pk, worker="there:2")
     assert fresh is not None
-    assert (fresh.takeovers, fresh.attempts) == (1, 1)
+    assert (fresh.takeovers, fresh.attempts, fresh.execution.takeover_count) == (1, 1, 1)
     assert fresh.fencing_token > zombie.fencing_token
     run = Run(zombie)
     run.progress(done=7)

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import time_machine
@@ -11,6 +12,7 @@ from accounts import outbox
 from accounts.errors import Unavailable
 from accounts.models import OutboxEvent
 from registry_sync import leases, relay
+from registry_sync.failpoints import FailpointError
 from registry_sync.models import OutboxDelivery
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +89,18 @@ def test_a_dead_event_lets_its_subject_go_on() -> None:
     assert dead.event.payload["name"] == "a1"
     assert dead.event.delivered_at is None
     assert receiver.deliver(after=10**6) == 0
+
+
+def test_a_relay_that_dies_before_it_marks_delivers_again(settings: Any) -> None:
+    receiver = Receiver()
+    emit("a", "a1")
+    settings.MOORAGE_FAILPOINTS = {"relay.delivered": "raise"}
+    with pytest.raises(FailpointError):
+        receiver.deliver()
+    settings.MOORAGE_FAILPOINTS = {}
+    assert receiver.deliver() == 0
+    assert receiver.deliver(after=61) == 1
+    assert receiver.got == ["a1", "a1"]
 
 
 def test_what_another_relay_holds_is_left_until_its_lease_ends() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import threading
+from typing import Any
 
 import pytest
 import time_machine
@@ -123,6 +124,13 @@ class TestFiring:
         Schedule.objects.filter(pk=put("free").pk).update(time_zone="Mars/Olympus")
         put("test")
         assert [execution.kind for execution in fire(hours(1))] == ["test"]
+
+    def test_a_scheduler_that_dies_on_the_way_loses_no_slot(self, settings: Any) -> None:
+        put()
+        settings.MOORAGE_FAILPOINTS = {"schedules.claimed": "raise"}
+        assert fire(hours(1)) == []
+        settings.MOORAGE_FAILPOINTS = {}
+        assert len(fire(hours(1))) == 1
 
     def test_a_suspended_one_and_a_paused_scheduler(self) -> None:
         schedule = put()

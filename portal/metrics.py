@@ -1,0 +1,75 @@
+"""Figures for Prometheus, for programs on this machine only: nginx's callers get 404."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from registry_sync import dispatch, queues, relay
+
+_ENDS = ("succeeded", "failed", "stopped")
+
+
+class Jobs:
+    """Asks the tables at each scrape: any web process tells the same."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures of queues, workers, ended tasks and the outbox."""
+        found = queues.figures(dispatch.KINDS)
+        for name, text, value in (
+            ("queued", "Tasks that wait.", lambda queue: queue.queued),
+            ("running", "Tasks that a worker holds.", lambda queue: queue.running),
+            ("queue_age_seconds", "How long the first has waited.", lambda queue: queue.age),
+            ("queue_paused", "1 where a kind is paused.", lambda queue: int(queue.is_paused)),
+        ):
+            family = GaugeMetricFamily(f"moorage_jobs_{name}", text, labels=["kind"])
+            for queue in found:
+                family.add_metric([queue.kind], value(queue))
+            yield family
+        yield from _history()
+        yield _single("moorage_workers", "Workers that live.", len(queues.workers()))
+        waiting = relay.waiting().count()
+        yield _single("moorage_outbox_waiting", "Events not delivered yet.", waiting)
+        dead = relay.dead().count()
+        yield _single("moorage_outbox_dead", "Events that were given up.", dead)
+
+
+def _history() -> Iterator[Metric]:
+    ended = GaugeMetricFamily(
+        "moorage_jobs_ended", "Tasks of the kept history, by their end.", labels=["kind", "state"]
+    )
+    taken = GaugeMetricFamily(
+        "moorage_jobs_lease_takeovers", "Tasks taken from dead or hung workers.", labels=["kind"]
+    )
+    for row in queues.totals():
+        for state in _ENDS:
+            ended.add_metric([row["kind"], state], row[state])
+        taken.add_metric([row["kind"]], row["takeover"])
+    yield ended
+    yield taken
+
+
+def _single(name: str, text: str, value: int) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer a program on this machine that asks the web process itself."""
+    # nginx adds X-Real-IP to whatever it passes on.
+    if "HTTP_X_REAL_IP" in request.META or not _is_loopback(request.META["REMOTE_ADDR"]):
+        raise Http404
+    registry = CollectorRegistry()
+    registry.register(Jobs())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
