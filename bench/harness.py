@@ -93,7 +93,18 @@ HEAD = (
 
 def wrk(url: str, pids: Callable[[], list[int]], *, token: str = "", basic: str = "") -> Sample:
     """GET one URL over and over with 16 clients and count the CPU of these processes."""
-    command = ["wrk", "-t", "2", "-c", str(CLIENTS), "-d", f"{SECONDS}s", "--latency"]
+    command = [
+        "wrk",
+        "-t",
+        "2",
+        "-c",
+        str(CLIENTS),
+        "-d",
+        f"{SECONDS}s",
+        "--timeout",
+        "30s",
+        "--latency",
+    ]
     for header in _headers(token, basic):
         command += ["-H", header]
     before = cpu_seconds(pids())
