@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 
-from accounts import access, scopes
+from accounts import access, projects, scopes
 from accounts.errors import Denied, NotFound
-from accounts.models import Project, ProjectMember, User
-from accounts.principals import ANONYMOUS, Principal
+from accounts.models import Project, ProjectAlias, ProjectMember, User
+from accounts.principals import ANONYMOUS, SYSTEM_ACTOR, Principal
 from accounts.roles import Role
 from accounts.scopes import Grant
 
@@ -48,6 +49,17 @@ class TestCan:
     def test_the_reason_is_for_people(self, principal: Principals, team: Project) -> None:
         reason = access.can(principal("carol"), "repository:push", team).reason
         assert reason == "the role Guest lacks repository:push"
+
+    def test_auditors_read_and_change_nothing(self, principal: Principals, team: Project) -> None:
+        # Bob has a role besides, which does not count any more.
+        User.objects.filter(username="bob").update(is_auditor=True)
+        auditor = principal("bob")
+        for action in ("project:read", "member:list", "log:list", "repository:pull"):
+            assert access.can(auditor, action, team)
+        for action in ("repository:push", "tag:create", "member:create", "metadata:update"):
+            decision = access.can(auditor, action, team)
+            assert not decision
+            assert decision.reason == "auditors only read"
 
     def test_a_role_taken_away_is_gone_at_once(self, principal: Principals, team: Project) -> None:
         bob = principal("bob")
@@ -156,6 +168,16 @@ class TestGranted:
         mallory = User.objects.get(username="mallory")
         ProjectMember.objects.create(project=library, user=mallory, role=Role.GUEST.value)
         assert not access.granted(principal("mallory"), wanted)[0].is_by_public
+
+    def test_a_former_name_pulls_for_a_while(self, principal: Principals, team: Project) -> None:
+        projects.rename(team, name="squad", alias_days=30, actor=SYSTEM_ACTOR)
+        alice = principal("alice")
+        assert grants(alice, "repository:team/app:pull,push,delete") == {"team/app": ("pull",)}
+        assert grants(alice, "repository:team/app:*") == {"team/app": ("pull",)}
+        assert grants(alice, "repository:squad/app:pull,push") == {"squad/app": ("pull", "push")}
+        assert grants(principal("mallory"), "repository:team/app:pull") == {}
+        ProjectAlias.objects.update(expires_at=timezone.now())
+        assert grants(alice, "repository:team/app:pull") == {}
 
     def test_a_hundred_scopes_cost_two_queries(
         self, principal: Principals, django_assert_num_queries: Callable[[int], object]

@@ -1,11 +1,23 @@
 """Making and changing users."""
 
-import pytest
+from functools import partial
 
-from accounts import credentials, users
-from accounts.errors import BadRequest, Conflict, Unauthorized
+import pytest
+from django.core import mail as outgoing
+from pytest_django import Settings
+
+from accounts import credentials, personal_tokens, users
+from accounts.errors import (
+    BadRequest,
+    Conflict,
+    Denied,
+    NotFound,
+    PreconditionFailed,
+    TooManyRequests,
+    Unauthorized,
+)
 from accounts.models import AuditEntry, Project, User
-from accounts.principals import SYSTEM_ACTOR
+from accounts.principals import SYSTEM_ACTOR, Actor
 
 pytestmark = pytest.mark.django_db
 GOOD = "a password of their own"
@@ -101,6 +113,130 @@ class TestChange:
         assert disabled.auth_epoch == bob.auth_epoch + 1
         with pytest.raises(Unauthorized):
             credentials.check_password("bob", "bob-password-12", actor=SYSTEM_ACTOR)
+
+
+class TestProfile:
+    def test_what_is_not_named_stays(self, bob: User) -> None:
+        users.update_profile(bob, realname=" Bob B. ", actor=SYSTEM_ACTOR)
+        bob.refresh_from_db()
+        assert (bob.realname, bob.email) == ("Bob B.", "bob@example.com")
+        entry = AuditEntry.objects.get(action="update_user")
+        assert entry.detail == {"realname": "Bob B."}
+
+    def test_ones_own_address_takes_the_password(self, bob: User) -> None:
+        own = Actor(credentials.principal_of_user(bob), "192.0.2.1")
+        for wrong in ("", "guess"):
+            with pytest.raises(Denied):
+                users.update_profile(bob, email="b@example.com", current_password=wrong, actor=own)
+        password = "bob-password-12"
+        users.update_profile(bob, email="b@example.com", current_password=password, actor=own)
+        bob.refresh_from_db()
+        assert bob.email == "b@example.com"
+
+    def test_the_old_address_is_told(self, bob: User, settings: Settings) -> None:
+        settings.MOORAGE_SENDS_MAIL = True
+        users.update_profile(bob, email="b@example.com", actor=SYSTEM_ACTOR)
+        assert [message.to for message in outgoing.outbox] == [["bob@example.com"]]
+
+    def test_taken_and_malformed_addresses(self, alice: User, bob: User) -> None:
+        with pytest.raises(Conflict):
+            users.update_profile(bob, email=alice.email, actor=SYSTEM_ACTOR)
+        with pytest.raises(BadRequest) as caught:
+            users.update_profile(bob, email="no address", actor=SYSTEM_ACTOR)
+        assert caught.value.field == "email"
+
+
+class TestOwnPassword:
+    def test_with_the_current_one(self, bob: User) -> None:
+        own = Actor(credentials.principal_of_user(bob), "192.0.2.1")
+        users.change_own_password(bob, current="bob-password-12", password=GOOD, actor=own)
+        assert credentials.check_password("bob", GOOD, actor=SYSTEM_ACTOR) == bob
+
+    def test_guessing_it_is_slowed_down(self, bob: User) -> None:
+        for _ in range(5):
+            with pytest.raises(Denied):
+                users.change_own_password(bob, current="?", password=GOOD, actor=SYSTEM_ACTOR)
+        with pytest.raises(TooManyRequests):
+            users.change_own_password(bob, current="?", password=GOOD, actor=SYSTEM_ACTOR)
+
+    def test_the_same_again_is_none(self, bob: User) -> None:
+        same = "bob-password-12"
+        with pytest.raises(BadRequest):
+            users.change_own_password(bob, current=same, password=same, actor=SYSTEM_ACTOR)
+
+
+class TestRights:
+    def test_an_administrator_no_longer(self, admin: User, bob: User) -> None:
+        users.set_administrator(bob, is_administrator=True, actor=SYSTEM_ACTOR)
+        users.set_administrator(admin, is_administrator=False, actor=SYSTEM_ACTOR)
+        admin.refresh_from_db()
+        assert not admin.is_administrator
+        assert admin.rights_epoch == 1
+        assert AuditEntry.objects.filter(action="update_user").count() == 2
+
+    def test_the_last_administrator_stays(self, admin: User, bob: User) -> None:
+        users.set_administrator(bob, is_administrator=True, actor=SYSTEM_ACTOR)
+        users.set_active(bob, is_active=False, actor=SYSTEM_ACTOR)
+        for change in (
+            partial(users.set_administrator, is_administrator=False),
+            partial(users.set_active, is_active=False),
+            users.remove,
+        ):
+            with pytest.raises(PreconditionFailed, match="last active administrator"):
+                change(admin, actor=SYSTEM_ACTOR)
+        admin.refresh_from_db()
+        assert admin.is_administrator
+        assert admin.is_active
+
+    def test_an_auditor(self, bob: User) -> None:
+        users.set_auditor(bob, is_auditor=True, actor=SYSTEM_ACTOR)
+        bob.refresh_from_db()
+        assert bob.is_auditor
+        assert bob.rights_epoch == 1
+
+
+class TestRemove:
+    def test_name_and_address_are_free(self, bob: User) -> None:
+        removed = users.remove(bob, actor=SYSTEM_ACTOR)
+        assert removed.username == f"bob#{bob.pk}"
+        again = users.create(
+            username="bob", email="bob@example.com", password=GOOD, actor=SYSTEM_ACTOR
+        )
+        assert again.pk != bob.pk
+        assert not again.memberships.exists()
+
+    def test_the_longest_name(self, cast: object) -> None:
+        user = users.create(username="a" * 255, password=GOOD, actor=SYSTEM_ACTOR)
+        assert (
+            users.remove(user, actor=SYSTEM_ACTOR).username
+            == "a" * (255 - len(f"#{user.pk}")) + f"#{user.pk}"
+        )
+
+    def test_nothing_of_theirs_works_any_more(self, alice: User) -> None:
+        _token, secret = personal_tokens.create(
+            alice, name="x", scopes=["api:read"], actor=SYSTEM_ACTOR
+        )
+        removed = users.remove(alice, actor=SYSTEM_ACTOR)
+        assert not removed.memberships.exists()
+        for name in ("alice", removed.username):
+            with pytest.raises(Unauthorized):
+                credentials.check_password(name, "alice-password-12", actor=SYSTEM_ACTOR)
+        with pytest.raises(Unauthorized):
+            credentials.authenticate_token(secret, actor=SYSTEM_ACTOR)
+        assert AuditEntry.objects.get(action="delete_user").resource == "alice"
+
+    def test_not_oneself_and_not_twice(self, bob: User) -> None:
+        own = Actor(credentials.principal_of_user(bob))
+        with pytest.raises(Denied):
+            users.remove(bob, actor=own)
+        users.remove(bob, actor=SYSTEM_ACTOR)
+        for change in (
+            users.remove,
+            partial(users.set_active, is_active=True),
+            partial(users.change_password, password=GOOD),
+        ):
+            with pytest.raises(NotFound):
+                change(bob, actor=SYSTEM_ACTOR)
 
 
 class TestFirstAdministrator:
