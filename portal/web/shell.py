@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
+from accounts.access import can_system
 from accounts.models import User
 from portal.web.access import principal_of
 from portal.web.jobs import tray
@@ -46,4 +47,5 @@ def shell(request: HttpRequest) -> dict[str, object]:
     if not principal.is_anonymous and isinstance(request.user, User):
         context["account"] = request.user
         context["active_jobs"] = tray(principal)
+        context["has_administration"] = bool(can_system(principal, "user:list"))
     return context

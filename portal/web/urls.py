@@ -9,15 +9,18 @@ from django.urls import include, path, re_path
 from portal.web import (
     account,
     artifacts,
+    audit_logs,
     home,
     jobs,
     members,
+    password_reset,
     personal_tokens,
     projects,
     reference,
     repositories,
     schedules,
     security,
+    users,
 )
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
@@ -36,6 +39,7 @@ account_patterns = (
         path("tokens/<int:token_id>/revoke", personal_tokens.revoke, name="revoke_token"),
         path("security", security.index, name="security"),
         path("sessions/<int:session_id>/end", security.end_session, name="end_session"),
+        path("reset/<str:secret>", password_reset.index, name="reset"),
     ],
     "account",
 )
@@ -72,11 +76,24 @@ job_patterns = (
     ],
     "jobs",
 )
+administration_patterns = (
+    [
+        path("users", users.index, name="users"),
+        path("users/new", users.create, name="create_user"),
+        path("users/<int:user_id>", users.detail, name="user"),
+        path("users/<int:user_id>/reset", users.reset, name="reset_user"),
+        path("users/<int:user_id>/delete", users.remove, name="delete_user"),
+        path("users/<int:user_id>/switch/<slug:name>", users.switch, name="switch_user"),
+        path("audit", audit_logs.index, name="audit"),
+    ],
+    "administration",
+)
 
 urlpatterns = [
     path("", home.index, name="home"),
     path("api-reference", reference.index, name="reference"),
     path("account/", include(account_patterns)),
+    path("admin/", include(administration_patterns)),
     path("jobs/", include(job_patterns)),
     path("", include(project_patterns)),
     path("", include(repository_patterns)),
