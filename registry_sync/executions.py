@@ -27,7 +27,7 @@ from registry_sync.runs import Run
 # So often may workers die over one task before the task is to blame.
 MAX_TAKEOVERS = 3
 # The broker may have lost what was woken longer ago.
-REWAKE_AFTER = datetime.timedelta(seconds=15)
+REWAKE_AFTER = datetime.timedelta(seconds=10)
 WAKES_PER_SWEEP = 20
 _BATCH = 500
 _FIRST_BACKOFF = 5
@@ -297,13 +297,8 @@ def sweep(kinds: Collection[str]) -> list[int]:
             continue  # It was ended, renewed or freed meanwhile.
     now = timezone.now()
     quiet = Q(woken_at=None) | Q(woken_at__lt=now - REWAKE_AFTER)
-    found = list(
-        Task.objects.filter(runnable(kinds, now) & quiet)
-        .order_by("run_after", "pk")
-        .values_list("pk", flat=True)[:WAKES_PER_SWEEP]
-    )
-    note_wake(found)
-    return found
+    waiting = Task.objects.filter(runnable(kinds, now) & quiet).order_by("run_after", "pk")
+    return list(waiting.values_list("pk", flat=True)[:WAKES_PER_SWEEP])
 
 
 def note_wake(task_ids: Collection[int]) -> None:

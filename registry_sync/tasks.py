@@ -7,13 +7,12 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from celery import shared_task
 from django.conf import settings
 from django.db import OperationalError as DatabaseUnavailable
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from accounts import audit_chain
 from accounts.errors import DomainError, Unavailable
@@ -80,22 +79,22 @@ def run_task(task_id: int) -> None:
             return
 
 
-def wake(task_ids: Iterable[int]) -> None:
+def wake(task_ids: Collection[int]) -> None:
     """Tell workers of these tasks; where the broker is away the sweep will."""
-    for task_id in task_ids:
-        try:
+    try:
+        for task_id in task_ids:
             run_task.apply_async((task_id,), retry=False)
-        except OperationalError:
-            logger.warning("The broker does not answer; task %s waits for the sweep.", task_id)
-            return
+    except Exception:
+        # Each broker has errors of its own, and none may fail what was ordered: it is in the rows.
+        logger.warning("The broker does not answer; the sweep will wake.", exc_info=True)
+    else:
+        executions.note_wake(task_ids)
 
 
 def wake_execution(execution_id: int) -> None:
     """Tell workers of an execution's first tasks."""
     waiting = Task.objects.filter(execution_id=execution_id, state=State.QUEUED).order_by("pk")
-    ids = list(waiting.values_list("pk", flat=True)[:_WAKES])
-    executions.note_wake(ids)
-    wake(ids)
+    wake(list(waiting.values_list("pk", flat=True)[:_WAKES]))
 
 
 def _here() -> tuple[str, int]:
@@ -111,6 +110,7 @@ def _perform(task: Task) -> None:
     """Give the task to its engine, and write down how that ended."""
     kind = KINDS[task.kind]
     run = Run(task)
+    logger.info("Task %s (%s) begins, attempt %s.", task.pk, task.kind, task.attempts)
     try:
         try:
             with run.kept(hours=kind.hours):
@@ -119,6 +119,7 @@ def _perform(task: Task) -> None:
                 hit(f"{task.kind}.done")
             run.flush()
             executions.finish(task, State.SUCCEEDED)
+            logger.info("Task %s (%s) succeeded.", task.pk, task.kind)
         except LeaseLostError:
             raise
         except Exception as error:
@@ -130,6 +131,7 @@ def _perform(task: Task) -> None:
 def _give_up(run: Run, kind: Kind, error: Exception) -> None:
     """Write down why the engine did not come to its end. Raises ``LeaseLostError``."""
     task = run.task
+    logger.info("Task %s (%s) did not succeed: %s.", task.pk, task.kind, type(error).__name__)
     if isinstance(error, WorkerEndsError):
         run.log("the worker ends; another goes on")
         run.flush()

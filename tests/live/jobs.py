@@ -90,7 +90,7 @@ for line in sys.stdin:
 MEASURE = """
 import time
 ids = []
-for _ in range(20):
+for _ in range(15):
     task_id = dispatch.start("fsck", actor=SYSTEM_ACTOR).tasks.get().pk
     while Task.objects.get(pk=task_id).state in ("queued", "running"):
         time.sleep(0.02)

@@ -41,7 +41,7 @@ def bench(own: Stack) -> Iterator[list[Worker]]:
 
 
 def test_a_worker_killed_in_the_middle(own: Stack, desk: Desk, bench: list[Worker]) -> None:
-    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:1"}))
+    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:0.5"}))
     task_id = desk.start()
     desk.wait(task_id, "running")
     wait_for(lambda: desk.task(task_id)["done"], "progress")
@@ -56,7 +56,7 @@ def test_a_worker_killed_in_the_middle(own: Stack, desk: Desk, bench: list[Worke
 def test_ten_messages_and_two_schedulers_do_it_once(
     own: Stack, desk: Desk, bench: list[Worker]
 ) -> None:
-    failpoints = {"fsck.step": "sleep:0.2"}
+    failpoints = {"fsck.step": "sleep:0.1"}
     for _number in range(2):
         begin(bench, Worker(own, failpoints=failpoints))
     task_id = desk.start(is_woken=False)
@@ -80,7 +80,7 @@ def test_ten_messages_and_two_schedulers_do_it_once(
 def test_a_job_is_stopped_and_a_worker_that_ends_gives_its_own_back(
     own: Stack, desk: Desk, bench: list[Worker]
 ) -> None:
-    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:1"}))
+    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:0.5"}))
     task_id = desk.start()
     desk.wait(task_id, "running")
     desk.ask(f"executions.stop_task({task_id}, actor=SYSTEM_ACTOR)")

@@ -25,12 +25,27 @@ Engine = Callable[[Run], None]
 LATER = datetime.timedelta(seconds=61)
 
 
+class Broker:
+    """Stands in for the broker: takes messages, or is away."""
+
+    def __init__(self) -> None:
+        """It is there, and holds nothing."""
+        self.ids: list[int] = []
+        self.is_away = False
+
+    def send(self, arguments: tuple[int], *, retry: bool) -> None:
+        """Take a message."""
+        if self.is_away:
+            raise ConnectionError("nobody listens")
+        self.ids.extend(arguments)
+
+
 @pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stand in for the broker: the ids that workers were told of."""
-    ids: list[int] = []
-    monkeypatch.setattr(tasks, "wake", ids.extend)
-    return ids
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    """A broker."""
+    broker = Broker()
+    monkeypatch.setattr(tasks.run_task, "apply_async", broker.send)
+    return broker
 
 
 @pytest.fixture
@@ -350,9 +365,22 @@ def test_a_stopped_task_whose_worker_died_has_stopped() -> None:
 def test_what_the_broker_lost_is_woken_again() -> None:
     task = make().tasks.get()
     assert executions.sweep({"test"}) == [task.pk]
+    executions.note_wake([task.pk])
     assert executions.sweep({"test"}) == []
-    with time_machine.travel(timezone.now() + datetime.timedelta(seconds=16)):
+    with time_machine.travel(timezone.now() + datetime.timedelta(seconds=11)):
         assert executions.sweep({"test"}) == [task.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_is_taken_while_the_broker_is_away(broker: Broker) -> None:
+    broker.is_away = True
+    task = dispatch.start("fsck", actor=SYSTEM_ACTOR).tasks.get()
+    assert task.woken_at is None
+    broker.is_away = False
+    tasks.tick()
+    assert broker.ids == [task.pk]
+    tasks.tick()
+    assert broker.ids == [task.pk]
 
 
 def test_a_paused_kind_is_not_begun(admin: User) -> None:
