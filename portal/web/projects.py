@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import projects
-from accounts.access import can, role_in
+from accounts.access import rights, role_in
 from accounts.errors import BadRequest, Conflict
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
@@ -99,14 +99,15 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         if not received:
             return HttpResponse(status=204)
         return render(request, "projects/detail.html#waiting_line", {"received": received})
-    role = role_in(principal, found)
+    # None of what the page asks is everybody's in a public project: one query answers it all.
+    own = rights(principal, [found])[found.pk]
     context = {
         "section": "projects",
         "project": found,
-        "role": role,
-        "may_list_members": not principal.is_anonymous
-        and bool(can(principal, "member:list", found)),
-        "may_push": bool(can(principal, "repository:push", found)),
+        "role": role_in(principal, found),
+        "may_list_members": "member:list" in own,
+        "may_list_robots": "robot:list" in own,
+        "may_push": "repository:push" in own,
         "query": query,
         "page": listed,
         "latest_tags": _latest_tags(listed),

@@ -18,12 +18,14 @@ from portal.web import (
     projects,
     reference,
     repositories,
+    robots,
     schedules,
     security,
     users,
 )
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
+_ROBOT = rf"p/{_PROJECT}/-/robots/(?P<robot_id>[0-9]{{1,18}})"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"p/{_PROJECT}/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
 _DIGEST = r"(?P<digest>sha256:[0-9a-f]{64})"
@@ -39,7 +41,7 @@ account_patterns = (
         path("tokens/<int:token_id>/revoke", personal_tokens.revoke, name="revoke_token"),
         path("security", security.index, name="security"),
         path("sessions/<int:session_id>/end", security.end_session, name="end_session"),
-        path("reset/<str:secret>", password_reset.index, name="reset"),
+        path("reset", password_reset.index, name="reset"),
     ],
     "account",
 )
@@ -50,6 +52,12 @@ project_patterns = (
         re_path(rf"^p/{_PROJECT}$", projects.detail, name="detail"),
         re_path(rf"^p/{_PROJECT}/-/members$", members.index, name="members"),
         re_path(rf"^p/{_PROJECT}/-/members/(?P<member_id>[0-9]+)$", members.change, name="member"),
+        re_path(rf"^p/{_PROJECT}/-/robots$", robots.index, name="robots"),
+        re_path(rf"^p/{_PROJECT}/-/robots/new$", robots.create, name="new_robot"),
+        re_path(rf"^{_ROBOT}$", robots.detail, name="robot"),
+        re_path(rf"^{_ROBOT}/secret$", robots.refresh, name="refresh_robot"),
+        re_path(rf"^{_ROBOT}/switch$", robots.switch, name="switch_robot"),
+        re_path(rf"^{_ROBOT}/delete$", robots.delete, name="delete_robot"),
     ],
     "projects",
 )
