@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from django import forms
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.access import require_system
@@ -59,7 +60,14 @@ _ACTIONS = (
 )
 # What would end a value in the export's query.
 _plain = RegexValidator(r'^[^,{}\[\]()"~\0]*\Z', _("Leave out brackets, commas and quotes."))
-_CONTROL = {"class": "form-control", "autocomplete": "off"}
+_CONTROL = {"class": "form-control", "autocomplete": "off", "spellcheck": "false"}
+
+
+# Days beyond overflow when they are moved to another time zone.
+_DAYS = (
+    MinValueValidator(datetime.date(1970, 1, 1)),
+    MaxValueValidator(datetime.date(9000, 1, 1)),
+)
 
 
 def _action_choices() -> list[tuple[str, object]]:
@@ -67,7 +75,7 @@ def _action_choices() -> list[tuple[str, object]]:
 
 
 def _text(label: Any) -> forms.CharField:
-    attrs = {**_CONTROL, "placeholder": label, "aria-label": label, "spellcheck": "false"}
+    attrs = {**_CONTROL, "placeholder": label, "aria-label": label, "size": "14"}
     return forms.CharField(
         label=label,
         max_length=255,
@@ -78,9 +86,11 @@ def _text(label: Any) -> forms.CharField:
 
 
 def _date(label: Any) -> forms.DateField:
-    attrs = {"class": "form-control", "type": "date", "aria-label": label}
+    attrs = {"class": "form-control", "type": "date"}
     widget = forms.DateInput(format="%Y-%m-%d", attrs=attrs)
-    return forms.DateField(label=label, required=False, input_formats=["%Y-%m-%d"], widget=widget)
+    return forms.DateField(
+        label=label, required=False, input_formats=["%Y-%m-%d"], validators=_DAYS, widget=widget
+    )
 
 
 class AuditFilter(forms.Form):
@@ -101,8 +111,8 @@ class AuditFilter(forms.Form):
         choices=[("", _("Every outcome")), *AuditEntry.Outcome.choices],
         widget=forms.Select(attrs={"class": "form-select", "aria-label": _("Outcome")}),
     )
-    since = _date(_("From this day on"))
-    until = _date(_("Up to this day"))
+    since = _date(pgettext_lazy("day", "From"))
+    until = _date(pgettext_lazy("day", "To"))
 
 
 @dataclass(frozen=True, slots=True)

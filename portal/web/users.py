@@ -1,6 +1,7 @@
 """Pages about everybody's accounts, for administrators; auditors read them."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
@@ -191,7 +192,8 @@ def _with_link(request: HttpRequest, user: User) -> HttpResponse:
         _reset, secret = resets.create(user, actor=actor_of(request))
     except PreconditionFailed as error:
         return _shown(request, user, refusal=str(error))
-    link = settings.MOORAGE_EXTERNAL_URL.rstrip("/") + reverse("account:reset", args=[secret])
+    base = settings.MOORAGE_EXTERNAL_URL.rstrip("/")
+    link = f"{base}{reverse('account:reset')}?{urlencode({'key': secret})}"
     return _shown(request, user, link=link)
 
 
