@@ -15,7 +15,7 @@ _IN_SHELL = gettext_lazy("Put the secret into the variable MOORAGE_TOKEN of your
 
 
 @dataclass(frozen=True, slots=True)
-class Robot:
+class Access:
     """What a snippet needs to know of a robot."""
 
     login: str
@@ -36,65 +36,65 @@ class Robot:
         )
 
 
-def _github(robot: Robot) -> str:
+def _github(access: Access) -> str:
     lines = [
         "- uses: docker/login-action@v3",
         "  with:",
         f"    registry: {external_host()}",
-        f"    username: {robot.login}",
+        f"    username: {access.login}",
         f"    password: ${{{{ secrets.{VARIABLE} }}}}",
     ]
-    if robot.may_push:
+    if access.may_push:
         lines += [
             "- uses: docker/build-push-action@v6",
             "  with:",
             "    push: true",
-            f"    tags: {robot.image}:${{{{ github.ref_name }}}}",
+            f"    tags: {access.image}:${{{{ github.ref_name }}}}",
         ]
     else:
-        lines.append(f"- run: docker pull {robot.image}:latest")
+        lines.append(f"- run: docker pull {access.image}:latest")
     return "\n".join(lines)
 
 
-def _gitlab(robot: Robot) -> str:
+def _gitlab(access: Access) -> str:
     lines = [
         "image:",
         "  image: docker:28",
         "  services: [docker:28-dind]",
         "  script:",
-        f"    - {robot.docker_login}",
+        f"    - {access.docker_login}",
     ]
-    if robot.may_push:
+    if access.may_push:
         lines += [
-            f"    - docker build -t {robot.image}:$CI_COMMIT_REF_SLUG .",
-            f"    - docker push {robot.image}:$CI_COMMIT_REF_SLUG",
+            f"    - docker build -t {access.image}:$CI_COMMIT_REF_SLUG .",
+            f"    - docker push {access.image}:$CI_COMMIT_REF_SLUG",
         ]
     else:
-        lines.append(f"    - docker pull {robot.image}:latest")
+        lines.append(f"    - docker pull {access.image}:latest")
     return "\n".join(lines)
 
 
-def _kubernetes(robot: Robot) -> str:
+def _kubernetes(access: Access) -> str:
     return (
         "kubectl create secret docker-registry moorage \\\n"
         f"  --docker-server={external_host()} \\\n"
-        f"  --docker-username='{robot.login}' \\\n"
+        f"  --docker-username='{access.login}' \\\n"
         f'  --docker-password="${VARIABLE}"\n'
         "kubectl patch serviceaccount default \\\n"
         '  -p \'{"imagePullSecrets": [{"name": "moorage"}]}\''
     )
 
 
-def _docker(robot: Robot) -> str:
-    verb = "push" if robot.may_push else "pull"
-    return f"{robot.docker_login}\ndocker {verb} {robot.image}:latest"
+def _docker(access: Access) -> str:
+    verb = "push" if access.may_push else "pull"
+    return f"{access.docker_login}\ndocker {verb} {access.image}:latest"
 
 
-def _curl(robot: Robot) -> str:
+def _curl(access: Access) -> str:
     return (
-        f"curl --fail -u '{robot.login}':\"${VARIABLE}\" \\\n"
+        f"curl --fail -u '{access.login}':\"${VARIABLE}\" \\\n"
         f"  {settings.MOORAGE_EXTERNAL_URL.rstrip('/')}"
-        f"/api/v2.0/projects/{robot.project}/repositories"
+        f"/api/v2.0/projects/{access.project}/repositories"
     )
 
 
@@ -105,7 +105,7 @@ class Place:
     key: str
     label: str | Promise
     before: str | Promise
-    write: Callable[[Robot], str]
+    write: Callable[[Access], str]
 
 
 PLACES = (

@@ -34,15 +34,17 @@ def _robots_of(project: Project) -> QuerySet[Robot]:
     return rows.prefetch_related("grants__project")
 
 
-def _found(request: HttpRequest, project: str, robot_id: int, *actions: str) -> Robot:
-    """Return a robot of a project that this caller may list, and do these things to."""
+def _found(
+    request: HttpRequest, project: str, robot_id: int, *actions: str
+) -> tuple[Project, Robot]:
+    """Return a project and a robot of it, which this caller may list and do these things to."""
     found = visible_project(request, project)
     for action in ("robot:list", *actions):
         require(principal_of(request), action, found)
     robot = _robots_of(found).select_related("project").filter(pk=robot_id).first()
     if robot is None:
         raise Http404
-    return robot
+    return found, robot
 
 
 @require_safe
@@ -87,7 +89,7 @@ def create(request: HttpRequest, project: str) -> HttpResponse:
             field = _FIELDS.get(error.field, error.field)
             form.add_error(field if field in form.fields else None, str(error))
         else:
-            return _shown(request, robot, secret=secret, is_new=True)
+            return _shown(request, found, robot, secret=secret, is_new=True)
     context = {"section": "projects", "project": found, "form": form}
     return render(request, "robots/create.html", context, status=422 if is_post else 200)
 
@@ -108,21 +110,19 @@ def _terms(form: RobotForm, project: Project) -> Terms:
 @page
 def detail(request: HttpRequest, project: str, robot_id: int) -> HttpResponse:
     """What a robot may do, how to use it, whether it was used."""
-    robot = _found(request, project, robot_id)
+    found, robot = _found(request, project, robot_id)
     if is_fragment(request, "first-use") and robot.last_used_at is None:
         # Nothing changes on the page while the robot has not come.
         return HttpResponse(status=204)
-    return _shown(request, robot)
+    return _shown(request, found, robot)
 
 
 def _shown(
-    request: HttpRequest, robot: Robot, *, secret: str = "", is_new: bool = False
+    request: HttpRequest, project: Project, robot: Robot, *, secret: str = "", is_new: bool = False
 ) -> HttpResponse:
     principal = principal_of(request)
     rights, others = rights_of(robot)
     login = robots.login_name(robot)
-    project = robot.project
-    assert project is not None  # noqa: S101 # a project's robot, by the database's constraint
     place = robot_snippets.place_of(request.GET.get("for", ""))
     may_push = any(name == "push" and given for name, _label, given in rights)
     context = {
@@ -137,7 +137,7 @@ def _shown(
         "is_new": is_new,
         "places": robot_snippets.PLACES,
         "place": place,
-        "snippet": place.write(robot_snippets.Robot(login, project.name, may_push)),
+        "snippet": place.write(robot_snippets.Access(login, project.name, may_push)),
         "may_change": bool(can(principal, "robot:update", project)),
         "may_delete": bool(can(principal, "robot:delete", project)),
     }
@@ -152,17 +152,17 @@ def _shown(
 @page
 def refresh(request: HttpRequest, project: str, robot_id: int) -> HttpResponse:
     """Give a robot a new secret and show it this once."""
-    robot = _found(request, project, robot_id, "robot:update")
+    found, robot = _found(request, project, robot_id, "robot:update")
     _, secret = robots.refresh_secret(robot, actor=actor_of(request))
     robot.refresh_from_db()
-    return _shown(request, robot, secret=secret)
+    return _shown(request, found, robot, secret=secret)
 
 
 @require_POST
 @page
 def switch(request: HttpRequest, project: str, robot_id: int) -> HttpResponse:
     """Disable a robot, or enable it again; everything else about it stays."""
-    robot = _found(request, project, robot_id, "robot:update")
+    _, robot = _found(request, project, robot_id, "robot:update")
     terms = replace(_present(robot), is_disabled=request.POST.get("enabled") == "false")
     robots.update(robot, terms=terms, actor=actor_of(request))
     return redirect("projects:robot", project, robot.pk)
@@ -188,6 +188,6 @@ def _present(robot: Robot) -> Terms:
 @page
 def delete(request: HttpRequest, project: str, robot_id: int) -> HttpResponse:
     """Delete a robot."""
-    robot = _found(request, project, robot_id, "robot:delete")
+    _, robot = _found(request, project, robot_id, "robot:delete")
     robots.remove(robot, actor=actor_of(request))
     return redirect("projects:robots", project)
