@@ -1,8 +1,6 @@
-"""Executions and tasks: each claimed once, fenced, retried, stopped, swept; on both databases."""
+"""Executions and tasks: claimed once, ended, fenced, tried again; on both databases."""
 
-import datetime
 import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 import time_machine
@@ -10,87 +8,21 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.errors import BadRequest, Conflict, NotFound, Unavailable
-from accounts.models import AuditEntry, User
-from accounts.principals import SYSTEM_ACTOR, Actor, Principal
-from registry_sync import dispatch, executions, leases, queues, runs, tasks
-from registry_sync.executions import Kind, Order
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import dispatch, executions, leases, runs, tasks
 from registry_sync.leases import LeaseLostError
-from registry_sync.models import Execution, State, Task, TaskLog
+from registry_sync.models import State, Task
 from registry_sync.runs import Run
 from tests.conftest import Cast
+from tests.registry_sync.jobs import LATER, UseEngine, actor_of, claim, claimed, log_of, make
 
-pytestmark = pytest.mark.django_db
-
-Engine = Callable[[Run], None]
-LATER = datetime.timedelta(seconds=61)
-
-
-class Broker:
-    """Stands in for the broker: takes messages, or is away."""
-
-    def __init__(self) -> None:
-        """It is there, and holds nothing."""
-        self.ids: list[int] = []
-        self.is_away = False
-
-    def send(self, arguments: tuple[int], *, retry: bool) -> None:
-        """Take a message."""
-        if self.is_away:
-            raise ConnectionError("nobody listens")
-        self.ids.extend(arguments)
-
-
-@pytest.fixture(autouse=True)
-def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    """A broker."""
-    broker = Broker()
-    monkeypatch.setattr(tasks.run_task, "apply_async", broker.send)
-    return broker
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
-    """Return a function that makes ``test`` a kind of job with this engine."""
-
-    def use(function: Engine, **terms: bool) -> None:
-        monkeypatch.setitem(tasks.KINDS, "test", Kind(function, **{"is_exclusive": False, **terms}))
-
-    use(lambda run: None)
-    return use
-
-
-def actor_of(user: User) -> Actor:
-    """Return this person at work."""
-    return Actor(Principal("user", user.username, user.pk))
-
-
-def make(*subjects: str) -> Execution:
-    """Make an execution of the kind ``test``."""
-    orders = [Order(subject) for subject in subjects or ("one",)]
-    return executions.create("test", actor=SYSTEM_ACTOR, orders=orders, is_exclusive=False)
-
-
-def claim(task_id: int, *, worker: str = "here:1", slots: int = 9) -> Task | None:
-    """Claim as a worker that knows the kind."""
-    return executions.claim(task_id, worker=worker, slots=slots, kinds={"test"})
-
-
-def claimed(execution: Execution) -> Task:
-    """Claim an execution's only task."""
-    task = claim(execution.tasks.get().pk)
-    assert task is not None
-    return task
-
-
-def log_of(task: Task) -> str:
-    """Return what a task wrote."""
-    return "".join(TaskLog.objects.filter(task=task).values_list("text", flat=True))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broker")]
 
 
 # --- Claims ---------------------------------------------------------------------------------------
 
 
-def test_ten_deliveries_have_one_effect(engine: Callable[[Engine], None]) -> None:
+def test_ten_deliveries_have_one_effect(engine: UseEngine) -> None:
     done: list[int] = []
     engine(lambda run: done.append(run.task.pk))
     task_id = make().tasks.get().pk
@@ -105,7 +37,7 @@ def test_a_second_claim_of_a_held_task_gets_nothing() -> None:
     assert Task.objects.get(pk=task.pk).worker == "here:1"
 
 
-def test_a_task_that_is_gone_is_no_news(engine: Callable[[Engine], None]) -> None:
+def test_a_task_that_is_gone_is_no_news(engine: UseEngine) -> None:
     tasks.run_task(10**9)
 
 
@@ -162,7 +94,7 @@ def test_executions_take_turns() -> None:
 # --- Ends -----------------------------------------------------------------------------------------
 
 
-def test_the_last_task_ends_the_execution(engine: Callable[[Engine], None]) -> None:
+def test_the_last_task_ends_the_execution(engine: UseEngine) -> None:
     execution = make("a", "b")
     tasks.run_task(execution.tasks.all()[0].pk)
     execution.refresh_from_db()
@@ -171,7 +103,7 @@ def test_the_last_task_ends_the_execution(engine: Callable[[Engine], None]) -> N
     assert execution.finished_at
 
 
-def test_a_poison_task_fails_and_the_others_go_on(engine: Callable[[Engine], None]) -> None:
+def test_a_poison_task_fails_and_the_others_go_on(engine: UseEngine) -> None:
     def poison(run: Run) -> None:
         if run.task.subject == "bad":
             raise ValueError("a secret")
@@ -187,7 +119,7 @@ def test_a_poison_task_fails_and_the_others_go_on(engine: Callable[[Engine], Non
     assert execution.tasks.get(subject="good").state == State.SUCCEEDED
 
 
-def test_only_unavailability_is_tried_again(engine: Callable[[Engine], None]) -> None:
+def test_only_unavailability_is_tried_again(engine: UseEngine) -> None:
     answers: list[Exception] = [Unavailable("no answer"), BadRequest("no such thing")]
 
     def fail(run: Run) -> None:
@@ -207,7 +139,7 @@ def test_only_unavailability_is_tried_again(engine: Callable[[Engine], None]) ->
     assert "attempt 1 of 5: no answer; again in 5 s" in log_of(task)
 
 
-def test_the_last_attempt_fails(engine: Callable[[Engine], None]) -> None:
+def test_the_last_attempt_fails(engine: UseEngine) -> None:
     def fail(run: Run) -> None:
         raise Unavailable("no answer")
 
@@ -259,7 +191,7 @@ def test_a_dead_workers_task_is_taken_over_and_its_zombie_refused() -> None:
     executions.finish(fresh, State.SUCCEEDED)
 
 
-def test_a_zombie_that_ends_leaves_no_trace(engine: Callable[[Engine], None]) -> None:
+def test_a_zombie_that_ends_leaves_no_trace(engine: UseEngine) -> None:
     def hang(run: Run) -> None:
         Task.objects.update(fencing_token=99)
         run.check()
@@ -294,7 +226,7 @@ def test_a_task_that_kills_its_workers_fails() -> None:
 
 
 def test_a_worker_that_ends_gives_its_task_back(
-    engine: Callable[[Engine], None], monkeypatch: pytest.MonkeyPatch
+    engine: UseEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ending = threading.Event()
     monkeypatch.setattr(runs, "shutting_down", ending)
@@ -309,141 +241,3 @@ def test_a_worker_that_ends_gives_its_task_back(
     tasks.run_task(task.pk)
     task.refresh_from_db()
     assert (task.state, task.attempts, task.worker) == (State.QUEUED, 0, "")
-
-
-# --- Stopping -------------------------------------------------------------------------------------
-
-
-def test_stop_ends_what_waits_and_tells_what_runs(cast: Cast) -> None:
-    execution = make("a", "b")
-    running = claim(execution.tasks.all()[0].pk)
-    assert running is not None
-    executions.stop(execution.pk, actor=actor_of(cast.admin))
-    execution.refresh_from_db()
-    assert (execution.state, execution.stopped_count) == (State.STOPPING, 1)
-    run = Run(running)
-    run.flush()
-    with pytest.raises(runs.StopRequestedError):
-        run.check()
-    executions.finish(running, State.STOPPED)
-    execution.refresh_from_db()
-    assert execution.state == State.STOPPED
-    assert AuditEntry.objects.filter(action="stop_job").count() == 1
-
-
-def test_a_stop_between_engine_and_end_does_not_undo_the_work() -> None:
-    execution = make()
-    task = claimed(execution)
-    executions.stop(execution.pk, actor=SYSTEM_ACTOR)
-    executions.finish(task, State.SUCCEEDED)
-    execution.refresh_from_db()
-    assert execution.state == State.SUCCEEDED
-
-
-def test_stopping_what_has_ended_changes_nothing(engine: Callable[[Engine], None]) -> None:
-    execution = make()
-    tasks.run_task(execution.tasks.get().pk)
-    assert executions.stop(execution.pk, actor=SYSTEM_ACTOR).state == State.SUCCEEDED
-    assert not AuditEntry.objects.filter(action="stop_job").exists()
-    with pytest.raises(NotFound):
-        executions.stop(10**9, actor=SYSTEM_ACTOR)
-
-
-def test_a_stopped_task_whose_worker_died_has_stopped() -> None:
-    execution = make()
-    claimed(execution)
-    executions.stop(execution.pk, actor=SYSTEM_ACTOR)
-    with time_machine.travel(timezone.now() + LATER):
-        executions.sweep({"test"})
-    execution.refresh_from_db()
-    assert execution.state == State.STOPPED
-
-
-# --- Sweeping, pausing, pruning -------------------------------------------------------------------
-
-
-def test_what_the_broker_lost_is_woken_again() -> None:
-    task = make().tasks.get()
-    assert executions.sweep({"test"}) == [task.pk]
-    executions.note_wake([task.pk])
-    assert executions.sweep({"test"}) == []
-    with time_machine.travel(timezone.now() + datetime.timedelta(seconds=11)):
-        assert executions.sweep({"test"}) == [task.pk]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_order_is_taken_while_the_broker_is_away(broker: Broker) -> None:
-    broker.is_away = True
-    task = dispatch.start("fsck", actor=SYSTEM_ACTOR).tasks.get()
-    assert task.woken_at is None
-    broker.is_away = False
-    tasks.tick()
-    assert broker.ids == [task.pk]
-    tasks.tick()
-    assert broker.ids == [task.pk]
-
-
-def test_a_paused_kind_is_not_begun(admin: User) -> None:
-    task = make().tasks.get()
-    queues.pause("test", actor=actor_of(admin))
-    queues.pause("test", actor=actor_of(admin))
-    assert claim(task.pk) is None
-    assert executions.sweep({"test"}) == []
-    (queue,) = [queue for queue in queues.figures([]) if queue.kind == "test"]
-    assert (queue.queued, queue.is_paused) == (1, True)
-    queues.resume("test", actor=actor_of(admin))
-    assert claim(task.pk)
-    assert AuditEntry.objects.filter(action="pause_queue").count() == 1
-
-
-def test_history_is_pruned_and_the_active_kept(engine: Callable[[Engine], None]) -> None:
-    ended = [make() for _number in range(5)]
-    for execution in ended:
-        tasks.run_task(execution.tasks.get().pk)
-    active = make()
-    long_ago = timezone.now() - datetime.timedelta(days=1)
-    assert executions.prune(keep=3, before=long_ago) == 2
-    left = set(Execution.objects.values_list("pk", flat=True))
-    assert left == {active.pk, *(execution.pk for execution in ended[2:])}
-    assert executions.prune(keep=3, before=timezone.now()) == 3
-
-
-# --- What an engine writes ------------------------------------------------------------------------
-
-
-def test_progress_result_and_log_are_kept(engine: Callable[[Engine], None]) -> None:
-    def work(run: Run) -> None:
-        run.progress(done=3, total=9, unit="rows", message="half\0way")
-        run.log("hello\0")
-        run.result(found=2)
-
-    engine(work)
-    task = make().tasks.get()
-    tasks.run_task(task.pk)
-    task.refresh_from_db()
-    assert (task.done, task.total, task.unit, task.message) == (3, 9, "rows", "halfway")
-    assert task.result == {"found": 2}
-    assert log_of(task).endswith("Z hello\n")
-
-
-def test_a_log_is_bounded(
-    engine: Callable[[Engine], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "LOG_LIMIT", 500)
-
-    def work(run: Run) -> None:
-        for _number in range(100):
-            run.log("x" * 50)
-
-    engine(work)
-    task = make().tasks.get()
-    tasks.run_task(task.pk)
-    assert len(log_of(task)) < 650
-    assert log_of(task).endswith("what follows is not kept.\n")
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_ends() -> Iterator[None]:
-    """Whatever a test did, no later engine thinks that its worker ends."""
-    yield
-    runs.shutting_down.clear()
