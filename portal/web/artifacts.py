@@ -18,6 +18,7 @@ from registry_sync.models import Artifact, ArtifactBlob, ArtifactReference, Repo
 
 M = TypeVar("M", bound=Model)
 _DOCKER = Tool("docker")
+_TITLE = "org.opencontainers.image.title"
 
 
 def _first_or_404(rows: "QuerySet[M]") -> M:
@@ -139,6 +140,7 @@ def _image(repository: Repository, artifact: Artifact, named: Tag | None) -> dic
     parents = ArtifactReference.objects.filter(child=artifact, parent__trash_entry=None)
     return {
         "layers": layers,
+        "files": _files(artifact, layers),
         "steps": steps(artifact.config, layers)[::-1],
         "sharing": sharing,
         "run": run,
@@ -147,6 +149,24 @@ def _image(repository: Repository, artifact: Artifact, named: Tag | None) -> dic
         .defer("parent__config", "parent__annotations")
         .prefetch_related("parent__tags"),
     }
+
+
+def _files(artifact: Artifact, layers: list[ArtifactBlob]) -> list[tuple[str, ArtifactBlob]]:
+    """Pair what is no image's layer, a chart's archive or a signature, with its file name."""
+    if artifact.kind != Artifact.Kind.OTHER:
+        return []
+    try:
+        described = json.loads(bytes(artifact.body.content)).get("layers") or []
+    except (ValueError, AttributeError):
+        described = []
+    titles = {place: _title(layer) for place, layer in enumerate(described, start=1)}
+    return [(titles.get(layer.position, ""), layer) for layer in layers]
+
+
+def _title(layer: object) -> str:
+    annotations = layer.get("annotations") if isinstance(layer, dict) else None
+    title = annotations.get(_TITLE) if isinstance(annotations, dict) else None
+    return title if isinstance(title, str) else ""
 
 
 def _pretty(content: bytes) -> str:

@@ -60,7 +60,7 @@ _ACTIONS = (
 )
 # What would end a value in the export's query.
 _plain = RegexValidator(r'^[^,{}\[\]()"~\0]*\Z', _("Leave out brackets, commas and quotes."))
-_CONTROL = {"class": "form-control", "autocomplete": "off", "spellcheck": "false"}
+_CONTROL = {"class": "form-control flex-fill", "autocomplete": "off", "spellcheck": "false"}
 
 
 # Days beyond overflow when they are moved to another time zone.
@@ -75,7 +75,7 @@ def _action_choices() -> list[tuple[str, object]]:
 
 
 def _text(label: Any) -> forms.CharField:
-    attrs = {**_CONTROL, "placeholder": label, "aria-label": label, "size": "14"}
+    attrs = {**_CONTROL, "placeholder": label, "aria-label": label, "size": "10"}
     return forms.CharField(
         label=label,
         max_length=255,
