@@ -3,10 +3,9 @@
 import datetime
 
 from django.conf import settings
-from django.core.management import call_command
 from django.utils import timezone
 
-from accounts import throttle
+from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
 from registry_sync import executions, queues, relay
 from registry_sync.failpoints import hit
@@ -25,8 +24,7 @@ def run(run: Run) -> None:
     run.log("the signing key's certificate is valid")
     hit("housekeeping.keys")
     run.log(f"dropped {throttle.remove_old(now)} throttle counters")
-    call_command("clearsessions")
-    run.log("dropped sessions that have ended")
+    run.log(f"dropped {sessions.remove_stale()} sessions that have ended")
     run.check()
     pruned = executions.prune(keep=_KEEP_EXECUTIONS, before=now - _KEEP)
     run.log(f"dropped {pruned} old executions")
