@@ -109,14 +109,19 @@ def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
     Part of the caller's transaction. Raises ``Unavailable`` where one does not hold.
     """
     rows = Blob.objects.select_for_update(no_key=True).filter(digest__in=pins).order_by("digest")
-    held = {
-        row.digest
-        for row in rows
-        if row.state == Blob.State.LIVE and row.generation == pins[row.digest]
-    }
+    held = [
+        (digest, touched_at)
+        for digest, state, generation, touched_at in rows.values_list(
+            "digest", "state", "generation", "touched_at"
+        )
+        if state == Blob.State.LIVE and generation == pins[digest]
+    ]
     if len(held) != len(pins):
         raise Unavailable("a blob was collected meanwhile; try again")
-    Blob.objects.filter(digest__in=held).update(touched_at=now)
+    # The pin has just counted grace anew: a base layer's row is not written at every push.
+    stale = _stale_limit(now)
+    if old := [digest for digest, touched_at in held if touched_at < stale]:
+        Blob.objects.filter(digest__in=old).update(touched_at=now)
 
 
 def _stale_limit(now: datetime.datetime) -> datetime.datetime:

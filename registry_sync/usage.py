@@ -14,8 +14,14 @@ from registry_sync.models import Artifact, ArtifactBlob, ProjectBlob, ProjectUsa
 
 def lock(project_id: int) -> ProjectUsage:
     """Lock the project's usage row, made where it is missing."""
-    ProjectUsage.objects.bulk_create([ProjectUsage(project_id=project_id)], ignore_conflicts=True)
-    return ProjectUsage.objects.select_for_update(no_key=True).get(pk=project_id)
+    rows = ProjectUsage.objects.select_for_update(no_key=True).filter(pk=project_id)
+    usage = rows.first()
+    if usage is None:
+        ProjectUsage.objects.bulk_create(
+            [ProjectUsage(project_id=project_id)], ignore_conflicts=True
+        )
+        usage = rows.get()
+    return usage
 
 
 def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None:

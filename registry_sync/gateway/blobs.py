@@ -3,7 +3,8 @@
 import datetime
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_
 from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.gateway.upstream import registry, registry_token
 from registry_sync.manifests import is_digest
-from registry_sync.models import ArtifactBlob, Blob, RepositoryBlob
+from registry_sync.models import Blob, RepositoryBlob
 
 
 @protocol_view("GET", "HEAD")
@@ -96,27 +97,25 @@ def _send(standing: Standing, digest: str, headers: dict[str, str]) -> HttpRespo
     return respond(content_type="application/octet-stream", headers=headers)
 
 
+# By hand: every layer of every pull asks this, and building the SQL would be most of its cost.
+_READABLE = """
+SELECT 1 FROM registry_sync_repositoryblob l
+JOIN registry_sync_blob b ON b.digest = l.digest AND b.state = 'live'
+WHERE l.repository_id = %s AND l.digest = %s AND l.kind = 'layer' AND l.state = 'present'
+AND (l.touched_at >= %s OR EXISTS (
+  SELECT 1 FROM registry_sync_artifactblob u
+  JOIN registry_sync_artifact a ON a.id = u.artifact_id
+  WHERE u.digest = l.digest AND a.repository_id = l.repository_id AND a.trash_entry_id IS NULL))
+"""
+
+
 def _is_readable(repository_id: int, digest: str) -> bool:
     """True for a blob that a live artifact here uses, and for a fresh upload."""
     fresh = timezone.now() - datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE)
-    is_used = ArtifactBlob.objects.filter(
-        blob_id=OuterRef("digest"),
-        artifact__repository_id=repository_id,
-        artifact__trash_entry=None,
-    )
-    is_live = Blob.objects.filter(digest=OuterRef("digest"), state=Blob.State.LIVE)
-    return (
-        RepositoryBlob.objects.filter(
-            Exists(is_live),
-            Q(Exists(is_used)) | Q(touched_at__gte=fresh),
-            repository_id=repository_id,
-            digest=digest,
-            kind=RepositoryBlob.Kind.LAYER,
-            state=RepositoryBlob.State.PRESENT,
-        )
-        .values_list("pk", flat=True)
-        .exists()
-    )
+    since = connection.ops.adapt_datetimefield_value(fresh)
+    with connection.cursor() as cursor:
+        cursor.execute(_READABLE, [repository_id, digest, since])
+        return cursor.fetchone() is not None
 
 
 def _has_come(standing: Standing, repository_id: int, digest: str) -> bool:

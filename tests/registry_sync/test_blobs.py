@@ -227,10 +227,15 @@ class TestHoldPins:
         make_blob(DIGEST)
         return blobs.pin(app, MANIFEST, {DIGEST})
 
-    def test_pins_that_hold_are_touched(self, pins: dict[str, int]) -> None:
-        now = timezone.now() + SOON
+    def test_pins_that_hold_and_are_old_are_touched(self, pins: dict[str, int]) -> None:
+        now = timezone.now() + QUARTER + SOON
         blobs.hold_pins(pins, now)
         assert set(Blob.objects.values_list("touched_at", flat=True)) == {now}
+
+    def test_fresh_pins_are_not_written(self, pins: dict[str, int]) -> None:
+        before = set(Blob.objects.values_list("touched_at", flat=True))
+        blobs.hold_pins(pins, timezone.now() + SOON)
+        assert set(Blob.objects.values_list("touched_at", flat=True)) == before
 
     @pytest.mark.parametrize("digest", [DIGEST, MANIFEST])
     @pytest.mark.parametrize(
