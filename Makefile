@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 
-.PHONY: bench clients-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
+.PHONY: bench clients-test compose-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
 .PHONY: translate check-static test-sqlite test-postgresql test-live
 
 help: ## List the targets
@@ -54,6 +54,10 @@ demo: setup ## Push small demonstration images into the running Moorage
 clients-test: setup ## Drive the stack with docker's engine, podman, containerd, oras and crane
 	@deploy/install clients
 	@MOORAGE_TEST_DATABASE=sqlite pytest -m clients tests/live/test_clients.py
+
+compose-test: setup ## Bring docker-compose.yml up in a Docker engine of its own and use it (minutes)
+	@deploy/install compose
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m compose tests/live/test_compose.py
 
 conformance: setup ## Run the OCI conformance suite (needs Go) and write docs/conformance.md
 	@$(PYTHON) -m tools.conformance
@@ -101,10 +105,10 @@ check-static:
 	exit $$status
 
 test-sqlite:
-	@MOORAGE_TEST_DATABASE=sqlite pytest -m "not live and not clients" -n 2
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m "not live and not clients and not compose" -n 2
 
 test-postgresql:
-	@$(PYTHON) -m tests.postgres pytest -m "not live and not clients" -n 2
+	@$(PYTHON) -m tests.postgres pytest -m "not live and not clients and not compose" -n 2
 
 test-live:
 	@MOORAGE_TEST_DATABASE=sqlite pytest -m live
