@@ -80,6 +80,9 @@ def engine(directory: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+            # The engine leaves this mounted, and what is mounted cannot be removed.
+            for space in (directory / "exec/netns").glob("*"):
+                subprocess.run(["umount", space], check=False)
 
 
 def make_base(directory: Path, address: str) -> None:
