@@ -356,11 +356,6 @@ def _remove(execution_id: int) -> int:
 # --- Inside ---------------------------------------------------------------------------------------
 
 
-def _find_locked(execution_id: int) -> Execution | None:
-    rows = Execution.objects.select_for_update(of=("self",), no_key=True)
-    return rows.filter(pk=execution_id).first()
-
-
 def _lock(execution_id: int) -> Execution:
     execution = _locked(execution_id)
     if execution is None:
