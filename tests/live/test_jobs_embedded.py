@@ -80,7 +80,8 @@ def test_ten_messages_and_two_schedulers_do_it_once(
 def test_a_job_is_stopped_and_a_worker_that_ends_gives_its_own_back(
     own: Stack, desk: Desk, bench: list[Worker]
 ) -> None:
-    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:0.5"}))
+    # Slower than a worker takes to end: about two seconds, a turn of its loop.
+    slow = begin(bench, Worker(own, failpoints={"fsck.step": "sleep:2"}))
     task_id = desk.start()
     desk.wait(task_id, "running")
     desk.ask(f"executions.stop_task({task_id}, actor=SYSTEM_ACTOR)")
