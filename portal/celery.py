@@ -63,6 +63,9 @@ class Beat(bootsteps.StartStopStep):
 class Pulse(bootsteps.StartStopStep):
     """Names the worker, and writes every few seconds that it lives."""
 
+    # Started after the pool, and therefore stopped before it: the pool waits for its tasks.
+    requires = ("celery.worker.components:Pool",)
+
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         """Name the worker before its children are forked: they work in its name."""
         super().__init__(parent, **kwargs)

@@ -89,7 +89,7 @@ def test_a_job_is_stopped_and_a_worker_that_ends_gives_its_own_back(
     task_id = desk.start()
     desk.wait(task_id, "running")
     slow.process.terminate()
-    ended = desk.wait(task_id, "queued", patience=10)
+    ended = desk.wait(task_id, "queued")
     assert ended["takeovers"] == 0
     assert "another goes on" in ended["log"]
     begin(bench, Worker(own))
