@@ -6,10 +6,12 @@ followed by ``-password-12``.
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from accounts import members, projects, users
 from accounts.models import Project, User
@@ -20,6 +22,13 @@ from accounts.roles import Role
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the process's home."""
     shutil.rmtree(settings.MOORAGE_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """Begin every test in English: a page asked for in another language leaves it to the thread."""
+    with translation.override(settings.LANGUAGE_CODE):
+        yield
 
 
 @dataclass(frozen=True)
