@@ -12,9 +12,9 @@ from registry_sync import blobs
 from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_view, respond
 from registry_sync.gateway.standing import Standing, require_standing
-from registry_sync.gateway.upstream import registry, registry_token
 from registry_sync.manifests import is_digest
 from registry_sync.models import Blob, RepositoryBlob
+from registry_sync.upstream import registry, registry_token
 
 
 @protocol_view("GET", "HEAD")

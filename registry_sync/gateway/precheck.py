@@ -33,8 +33,8 @@ from registry_sync.gateway.standing import (
     scope_of,
     standing_of,
 )
-from registry_sync.gateway.upstream import registry
 from registry_sync.manifests import is_digest
+from registry_sync.upstream import registry
 
 _UPLOAD = re.compile(r"/v2/(.+)/blobs/uploads/([A-Za-z0-9_.=-]+)")
 # OCI distribution-spec 1.1, "Pushing a blob in chunks".

@@ -16,10 +16,10 @@ from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.gateway.blobs import find_upstream
 from registry_sync.gateway.errors import ProtocolError
 from registry_sync.gateway.standing import Standing
-from registry_sync.gateway.upstream import registry, small_blob
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest, ManifestError
 from registry_sync.models import Artifact, Blob, Repository, RepositoryBlob
+from registry_sync.upstream import registry, small_blob
 
 
 def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Actor) -> Artifact:

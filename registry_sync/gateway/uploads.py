@@ -20,9 +20,9 @@ from registry_sync.gateway.standing import (
     scope_of,
     standing_of,
 )
-from registry_sync.gateway.upstream import registry
 from registry_sync.manifests import is_digest
 from registry_sync.models import Repository
+from registry_sync.upstream import registry
 
 
 @protocol_view("POST")

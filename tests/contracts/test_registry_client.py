@@ -18,8 +18,8 @@ from django.db import transaction
 from accounts.crypto import ensure_keys
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 from registry_sync.client.registry import RegistryClient
-from registry_sync.gateway.upstream import registry_token
 from registry_sync.manifests import DOCKER_LIST, OCI_MANIFEST
+from registry_sync.upstream import registry_token
 from tests.factories import (
     Image,
     descriptor,

@@ -14,7 +14,8 @@ from accounts.credentials import principal_of_user
 from accounts.crypto import ensure_keys
 from accounts.models import User
 from accounts.principals import ANONYMOUS
-from registry_sync.gateway import blobs, precheck, push, uploads, upstream
+from registry_sync import upstream
+from registry_sync.gateway import blobs, precheck, push, uploads
 from tests.fakes import FakeRegistry
 
 # The test client's response has no public type.

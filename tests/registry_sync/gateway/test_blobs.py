@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Project, User
-from registry_sync.gateway import upstream
+from registry_sync import upstream
 from registry_sync.models import Blob, Repository, RepositoryBlob
 from tests.factories import (
     digest_of,

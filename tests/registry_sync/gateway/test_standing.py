@@ -14,7 +14,7 @@ from accounts.models import Project, User
 from accounts.principals import SYSTEM, SYSTEM_ACTOR, Principal
 from accounts.robot_terms import Permission, Terms
 from accounts.scopes import Grant
-from registry_sync.gateway import upstream
+from registry_sync import upstream
 from tests.conftest import password_of
 from tests.factories import Image, digest_of, make_image, make_repository, push_image
 from tests.fakes import FakeRegistry

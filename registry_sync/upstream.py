@@ -1,4 +1,4 @@
-"""The gateway's own way to the registry: its client, its tokens, never the client's."""
+"""Our own way to the registry behind the gateway: our client, our tokens, never a caller's."""
 
 import threading
 import time
