@@ -16,7 +16,7 @@ UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: packages-test .venv/.synced-dev translate ## Install all that developing needs: packages, .venv, translations
+setup: packages-test .venv/.synced-dev .venv-clients/.synced translate ## Install all that developing needs: packages, .venv, translations
 
 run: packages-run .venv/.synced-run translate ## Run Moorage here: http://127.0.0.1:8080, state in ./var, Ctrl-C stops it
 	@exec $(PYTHON) manage.py up
@@ -64,7 +64,7 @@ conformance: setup ## Run the OCI conformance suite (needs Go) and write docs/co
 
 translations: setup ## Collect the texts of code and templates into locale/*/LC_MESSAGES/*.po
 	@deploy/install gettext
-	@$(PYTHON) manage.py makemessages --all --no-obsolete --no-wrap --add-location file --ignore .venv --ignore var --ignore tests
+	@$(PYTHON) manage.py makemessages --all --no-obsolete --no-wrap --add-location file --ignore .venv --ignore .venv-clients --ignore var --ignore tests
 	@$(PYTHON) tools/compile_translations.py
 
 # --- The parts of the above -------------------------------------------------------------------
@@ -91,6 +91,12 @@ packages-test:
 .venv/.synced-dev: uv.lock | .venv/bin/uv
 	@$(UV_SYNC) --all-groups
 	@touch $@ .venv/.synced-run
+
+# Harbor's client libraries pin versions that our own environment cannot have.
+.venv-clients/.synced: tests/clients/requirements.txt | .venv/bin/uv
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) .venv-clients
+	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv-clients/bin/python $<
+	@touch $@
 
 translate:
 	@$(PYTHON) tools/compile_translations.py
