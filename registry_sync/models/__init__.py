@@ -24,12 +24,13 @@ from registry_sync.models.executions import (
     Worker,
     WorkerHeartbeat,
 )
-from registry_sync.models.labels import Label
+from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
     "Artifact",
     "ArtifactBlob",
+    "ArtifactLabel",
     "ArtifactReference",
     "Blob",
     "Execution",

@@ -10,6 +10,7 @@ from accounts.models.fields import ByteOrderedCharField
 
 if TYPE_CHECKING:
     from accounts.models import Project
+    from registry_sync.models.catalog import Artifact
 
 
 class Label(models.Model):
@@ -52,3 +53,22 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ArtifactLabel(models.Model):
+    """A label on an artifact."""
+
+    artifact: "models.ForeignKey[Artifact, Artifact]" = models.ForeignKey(
+        "registry_sync.Artifact", on_delete=models.CASCADE, related_name="labelings"
+    )
+    label = models.ForeignKey(Label, on_delete=models.CASCADE, related_name="labelings")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["artifact", "label"], name="artifact_label_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.artifact_id}: {self.label_id}"
