@@ -23,6 +23,11 @@ def of(project: Project | None) -> CVEAllowlist:
     return found or CVEAllowlist(project=project)
 
 
+def effective(project: Project) -> CVEAllowlist:
+    """Return the list that holds for the project: its own, or the system's where it reuses that."""
+    return of(None if project.reuses_system_allowlist else project)
+
+
 def replace(
     project: Project | None,
     *,

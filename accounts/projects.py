@@ -30,6 +30,7 @@ class Changes:
     is_read_only: bool | None = None
     storage_limit: int | None = None
     trash_days: int | None = None
+    reuses_system_allowlist: bool | None = None
 
 
 def create(

@@ -94,6 +94,10 @@ class Project(models.Model):
         default=7,
         help_text=_("How long what is deleted can be restored; 0 for not at all."),
     )
+    # Where it is not, the project's own list of tolerated vulnerabilities holds.
+    reuses_system_allowlist = models.BooleanField(
+        _("Tolerate what the system tolerates"), default=True, db_default=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

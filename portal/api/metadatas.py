@@ -24,6 +24,7 @@ class MetadataOutput(serializers.Serializer[dict[str, str]]):
         required=False
     )
     trash_days = serializers.CharField(required=False)
+    reuse_sys_cve_allowlist = serializers.CharField(required=False)
 
 
 class Metadatas(Endpoint):
@@ -43,11 +44,16 @@ class Metadatas(Endpoint):
         return Response(shown(project))
 
     def post(self, request: Request, name_or_id: str) -> Response:
-        """Refuse: each key that can be had is there already, with its default."""
+        """Set keys that still have their default; ``public`` is always set already."""
         project = find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "metadata:create", project)
-        names = ", ".join(_texts(request.data))
-        raise Conflict(f"{names} exists; change it with PUT.")
+        texts = _texts(request.data)
+        current = shown(project)
+        for name in texts:
+            if name == "public" or current[name] != DEFAULTS[name]:
+                raise Conflict(f"{name} exists; change it with PUT.", field=name)
+        projects.update(project, changes=changes(texts), actor=self.actor)
+        return Response()
 
 
 class OneMetadata(Endpoint):

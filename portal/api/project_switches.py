@@ -8,9 +8,14 @@ from accounts.models import Project
 from accounts.projects import Changes
 
 _SWITCHES = {"true": True, "false": False}
-KEYS = ("public", "read_only", "trash_days")
+KEYS = ("public", "read_only", "trash_days", "reuse_sys_cve_allowlist")
 # What a key is again when it is deleted.
-DEFAULTS = {"public": "false", "read_only": "false", "trash_days": "7"}
+DEFAULTS = {
+    "public": "false",
+    "read_only": "false",
+    "trash_days": "7",
+    "reuse_sys_cve_allowlist": "true",
+}
 
 
 def shown(project: Project) -> dict[str, str]:
@@ -19,6 +24,7 @@ def shown(project: Project) -> dict[str, str]:
         "public": str(project.is_public).lower(),
         "read_only": str(project.is_read_only).lower(),
         "trash_days": str(project.trash_days),
+        "reuse_sys_cve_allowlist": str(project.reuses_system_allowlist).lower(),
     }
 
 
@@ -28,6 +34,7 @@ def changes(texts: Mapping[str, str]) -> Changes:
         is_public=_switch(texts, "public"),
         is_read_only=_switch(texts, "read_only"),
         trash_days=_number(texts, "trash_days"),
+        reuses_system_allowlist=_switch(texts, "reuse_sys_cve_allowlist"),
     )
 
 

@@ -45,6 +45,9 @@ class MetadataInput(serializers.Serializer[dict[str, Any]]):
         choices=["true", "false"], required=False, allow_null=True
     )
     trash_days = serializers.CharField(required=False, allow_null=True)
+    reuse_sys_cve_allowlist = serializers.ChoiceField(
+        choices=["true", "false"], required=False, allow_null=True
+    )
     prevent_vul = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     enable_content_trust = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     enable_content_trust_cosign = serializers.CharField(
@@ -203,9 +206,10 @@ class OneProject(Endpoint):
         project = find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "project:read", project)
         shown = output([project], self.principal)[0]
-        tolerated = cve_allowlist.of(project)
+        tolerated = cve_allowlist.effective(project)
         if tolerated.pk is not None:
-            shown["cve_allowlist"] = CVEAllowlistOutput(tolerated).data
+            ours = {"project_id": project.pk}
+            shown["cve_allowlist"] = dict(CVEAllowlistOutput(tolerated).data) | ours
         return Response(shown)
 
     def put(self, request: Request, name_or_id: str) -> Response:

@@ -48,6 +48,8 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>/_deletable", projects.ProjectDeletable.as_view()),
     path("v2.0/projects/<str:name_or_id>/rename", projects.ProjectName.as_view()),
     path("v2.0/projects/<str:name_or_id>/summary", project_summary.ProjectSummary.as_view()),
+    # The contract has it with the slash, and harborapi asks without.
+    path("v2.0/projects/<str:name_or_id>/metadatas", metadatas.Metadatas.as_view()),
     path("v2.0/projects/<str:name_or_id>/metadatas/", metadatas.Metadatas.as_view()),
     path("v2.0/projects/<str:name_or_id>/metadatas/<str:name>", metadatas.OneMetadata.as_view()),
     path("v2.0/projects/<str:name_or_id>/members", members.Members.as_view()),

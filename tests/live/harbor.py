@@ -21,7 +21,7 @@ class ClientError(Exception):
         self.name, self.status, self.message = name, status, message
 
 
-def model(kind: str, **fields: Any) -> dict[str, Any]:
+def model(kind: str, /, **fields: Any) -> dict[str, Any]:
     """An object of the library's own class."""
     return {"model": kind, "fields": fields}
 

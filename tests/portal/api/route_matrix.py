@@ -445,6 +445,19 @@ ROWS = (
     ),
     Row(
         "GET",
+        "v2.0/projects/<str:name_or_id>/metadatas",
+        "/api/v2.0/projects/team/metadatas",
+        TEAM_LOGS,
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/metadatas",
+        "/api/v2.0/projects/team/metadatas",
+        (401, 404, 403, 403, 409, 409, 403, 403, 403),
+        {"public": "true"},
+    ),
+    Row(
+        "GET",
         "v2.0/projects/<str:name_or_id>/metadatas/",
         "/api/v2.0/projects/team/metadatas/",
         TEAM_LOGS,

@@ -38,7 +38,13 @@ def test_every_route_is_in_it() -> None:
             f"{{{name}}}" if name else part for name, part in zip(names, parts, strict=True)
         )
 
-    rows = {(row.method, plain(row.route)) for row in ROWS if row.route and row.method != "HEAD"}
+    routes = {row.route for row in ROWS}
+    rows = {
+        (row.method, plain(row.route))
+        for row in ROWS
+        # A path that answers with and without a slash at its end is described with it.
+        if row.route and row.method != "HEAD" and f"{row.route}/" not in routes
+    }
     assert rows == set(operations())
 
 

@@ -50,10 +50,27 @@ class TestChanging:
 
     def test_an_allowlist(self, caller: Callers) -> None:
         items = [{"cve_id": "CVE-2024-3094"}]
-        body = {"cve_allowlist": {"items": items, "expires_at": 1893456000}}
+        body = {
+            "cve_allowlist": {"items": items, "expires_at": 1893456000},
+            "metadata": {"reuse_sys_cve_allowlist": "false"},
+        }
         assert caller("alice").call("PUT", TEAM, body).status_code == 200
         shown = told(caller("alice").get(TEAM))["cve_allowlist"]
         assert (shown["items"], shown["expires_at"]) == (items, 1893456000)
+
+    def test_the_systems_allowlist_instead_of_its_own(self, caller: Callers, team: Project) -> None:
+        systems = [{"cve_id": "CVE-2026-1"}]
+        admin = caller("admin")
+        assert admin.call("PUT", "system/CVEAllowlist", {"items": systems}).status_code == 200
+        own = {"cve_allowlist": {"items": [{"cve_id": "CVE-2024-3094"}]}}
+        assert caller("alice").call("PUT", TEAM, own).status_code == 200
+        shown = told(caller("alice").get(TEAM))["cve_allowlist"]
+        assert (shown["items"], shown["project_id"]) == (systems, team.pk)
+        switch = {"reuse_sys_cve_allowlist": "false"}
+        path = f"{TEAM}/metadatas/reuse_sys_cve_allowlist"
+        assert caller("alice").call("PUT", path, switch).status_code == 200
+        shown = told(caller("alice").get(TEAM))["cve_allowlist"]
+        assert (shown["items"], shown["project_id"]) == (own["cve_allowlist"]["items"], team.pk)
 
     @pytest.mark.parametrize(
         ("body", "words"),
@@ -88,7 +105,12 @@ class TestChanging:
 
 class TestMetadata:
     def test_all_and_one(self, caller: Callers) -> None:
-        every = {"public": "false", "read_only": "false", "trash_days": "7"}
+        every = {
+            "public": "false",
+            "read_only": "false",
+            "trash_days": "7",
+            "reuse_sys_cve_allowlist": "true",
+        }
         assert told(caller("alice").get(f"{TEAM}/metadatas/")) == every
         assert told(caller("alice").get(f"{TEAM}/metadatas/public")) == {"public": "false"}
         assert caller("alice").get(f"{TEAM}/metadatas/registry_key").status_code == 404
@@ -101,6 +123,18 @@ class TestMetadata:
         assert caller("alice").call("DELETE", path).status_code == 200
         team.refresh_from_db()
         assert team.trash_days == 7
+
+    def test_what_still_has_its_default_can_be_added_once(
+        self, caller: Callers, team: Project
+    ) -> None:
+        for path, value in (("metadatas/", "true"), ("metadatas", "false")):
+            key = "read_only" if value == "true" else "reuse_sys_cve_allowlist"
+            for status in (200, 409):
+                answer = caller("alice").post(f"{TEAM}/{path}", {key: value})
+                assert answer.status_code == status, answer.content
+        team.refresh_from_db()
+        assert team.is_read_only
+        assert not team.reuses_system_allowlist
 
     def test_what_is_there_cannot_be_added(self, caller: Callers) -> None:
         response = caller("alice").post(f"{TEAM}/metadatas/", {"public": "true"})

@@ -308,7 +308,12 @@ class TestShowing:
             "current_user_role_id": 2,
             "current_user_role_ids": [2],
             "repo_count": 0,
-            "metadata": {"public": "false", "read_only": "false", "trash_days": "7"},
+            "metadata": {
+                "public": "false",
+                "read_only": "false",
+                "trash_days": "7",
+                "reuse_sys_cve_allowlist": "true",
+            },
         }
 
     def test_who_may_toggle(self, caller: Callers) -> None:
