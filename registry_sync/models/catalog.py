@@ -322,6 +322,7 @@ class TagEvent(models.Model):
     class Action(models.TextChoices):
         PUSH = "push", _("Pushed")
         DELETE = "delete", _("Deleted")
+        RESTORE = "restore", _("Restored")
 
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
     tag = ByteOrderedCharField(max_length=128)
@@ -333,6 +334,8 @@ class TagEvent(models.Model):
     actor_name = models.CharField(max_length=255)
     address = models.CharField(max_length=64, blank=True)
     client = models.CharField(max_length=255, blank=True)
+    # The run that did it, if one did; no foreign key, for runs are forgotten sooner.
+    execution_id = models.BigIntegerField(null=True, blank=True)
     at = models.DateTimeField()
 
     class Meta:
