@@ -30,6 +30,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Leave out the deleted ones."""
         return self.filter(deleted_at=None)
 
+    def trashed(self) -> Self:
+        """Only the deleted ones that still hold what they held."""
+        return self.filter(deleted_at__isnull=False, purged_at=None)
+
     def visible_to(self, principal: Principal) -> Self:
         """Only what this caller may know of: everything, public ones, or those it belongs to."""
         projects = self.alive()
@@ -101,6 +105,10 @@ class Project(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Until when a deleted project can be restored; fixed at its deletion.
+    purge_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When what it held was given up. The row stays: its key in the registry is never used again.
+    purged_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ProjectQuerySet.as_manager()
 
