@@ -80,6 +80,22 @@ DIFFERENCES = (
         "A filter over any column gave away password hashes (CVE-2025-30086).",
     ),
     (
+        "Metadata of a project",
+        "Each key exists with its default: `POST` sets one that still has it and answers 409 for "
+        "another, `DELETE` puts the default back. `read_only` and `trash_days` are ours.",
+        "A key is a setting with a default, not a row that may be missing.",
+    ),
+    (
+        "CLI secret",
+        "`PUT /users/{user_id}/cli_secret` takes no secret and answers a new personal token.",
+        "Tokens are random and can be told from other secrets; Harbor's is for OIDC only.",
+    ),
+    (
+        "Groups",
+        "A group as member is refused with 400.",
+        "There are none until sign-in by LDAP and OIDC.",
+    ),
+    (
         "Number of a quota",
         "It is its project's number.",
         "A project has one quota; two numbers for one thing are one too many.",

@@ -8,7 +8,6 @@ for an object of the library. An outcome is ``{"result"}`` or ``{"error", "statu
 
 import asyncio
 import importlib
-import inspect
 import json
 import re
 import sys
@@ -103,14 +102,14 @@ async def answer(call: dict[str, Any], find: Callable[[str], Method], models: An
     try:
         positional = decoded(call["positional"], models)
         made = find(call["method"])(*positional, **decoded(call["named"], models))
-        return {"result": encoded(await made if inspect.isawaitable(made) else made)}
+        return {"result": encoded(await made)}
     except Exception as error:  # Whatever it is, the test is to see it.
         body = getattr(error, "body", "") or getattr(error, "errors", "")
         said = re.sub(r"\s+", " ", f"{error} {body}").strip()
         return {"error": type(error).__name__, "status": status_of(error), "message": said}
 
 
-async def main(library: str, url: str, username: str) -> None:
+async def run(library: str, url: str, username: str) -> None:
     """Answer until there is nothing more to read."""
     methods, models = LIBRARIES[library]
     find = methods(url, username, sys.stdin.readline().rstrip("\n"))
@@ -121,4 +120,4 @@ async def main(library: str, url: str, username: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(run(*sys.argv[1:]))

@@ -60,9 +60,9 @@ def test_users(harbor: HarborClient) -> None:
     profile = model("UserProfile", email=f"{name}@example.org", realname="Anna B.", comment="new")
     harbor.call("update_user", user_id, profile)
     assert harbor.call("get_user", user_id)["comment"] == "new"
-    harbor.call("set_user_admin", user_id, True)
+    harbor.call("set_user_admin", user_id, is_admin=True)
     assert harbor.call("get_user", user_id)["sysadmin_flag"] is True
-    harbor.call("set_user_admin", user_id, False)
+    harbor.call("set_user_admin", user_id, is_admin=False)
     harbor.call("set_user_password", user_id, "another-long-password")
     harbor.call("delete_user", user_id)
     with pytest.raises(ClientError) as missing:
@@ -188,9 +188,10 @@ def test_robots(harbor: HarborClient, stack: Stack) -> None:
     assert made["secret"].startswith("mrg_")
     robot = harbor.call("get_robot", made["id"])
     assert (robot["name"], robot["level"]) == (made["name"], "project")
-    assert made["id"] in [
-        r["id"] for r in harbor.call("get_robots", query=f"name=~{project}", page_size=100)
-    ]
+    number_of_project = harbor.call("get_project", project)["project_id"]
+    of_project = f"Level=project,ProjectID={number_of_project}"
+    assert [r["id"] for r in harbor.call("get_robots", query=of_project)] == [made["id"]]
+    assert made["id"] not in [r["id"] for r in harbor.call("get_robots", page_size=100)]
     assert stack.token(f"repository:{project}/app:pull", made["name"], made["secret"])
     kept = ("id", "name", "level", "duration", "permissions")
     fields = {key: robot[key] for key in kept} | {"description": "pulls", "disable": True}
@@ -271,13 +272,16 @@ def test_repositories(harbor: HarborClient, stack: Stack, image: Path) -> None:
     assert harbor.call("get_repositories", project) == []
 
 
-def test_system(harbor: HarborClient) -> None:
+def test_system(harbor: HarborClient, stack: Stack) -> None:
     assert harbor.call("ping") == "Pong"
     assert harbor.call("health_check")["status"] == "healthy"
     assert harbor.call("get_system_info")["harbor_version"].startswith("v2.")
     assert harbor.call("get_system_volume_info")["storage"][0]["total"] > 0
     assert harbor.call("get_permissions")["project"]
+    certificate = stack.home / "ca.crt"
+    certificate.write_text("-----BEGIN CERTIFICATE-----\n")
     assert "BEGIN CERTIFICATE" in harbor.call("get_system_certificate")
+    certificate.unlink()
 
 
 def test_audit_rotation(harbor: HarborClient) -> None:
