@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from accounts import statements
 from accounts.models import AuditEntry, Project
 from accounts.principals import Actor
+from accounts.statements import Statement
 
 
 def record(
@@ -16,7 +18,21 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Add one entry; ``detail`` must hold no secret."""
-    AuditEntry.objects.create(
+    entry = recorded(actor, action, resource, project=project, outcome=outcome, detail=detail)
+    statements.run(entry)
+
+
+def recorded(
+    actor: Actor,
+    action: str,
+    resource: str,
+    *,
+    project: Project | None = None,
+    outcome: str = AuditEntry.Outcome.SUCCESS,
+    detail: dict[str, Any] | None = None,
+) -> Statement:
+    """The statement of ``record``, to be run with others."""
+    entry = AuditEntry(
         actor_kind=actor.principal.kind,
         actor_id=actor.principal.user_id,
         actor_name=actor.principal.name,
@@ -28,3 +44,4 @@ def record(
         outcome=outcome,
         detail=detail or {},
     )
+    return statements.insert([entry])

@@ -14,10 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts import audit, outbox
+from accounts import audit, outbox, statements
 from accounts.errors import BadRequest
 from accounts.models import Configuration
 from accounts.principals import Actor
+from accounts.statements import Statement
 
 Value = bool | int | str
 
@@ -104,8 +105,12 @@ def value_of(name: str) -> Value:
     locked = _locked()
     if name in locked:
         return locked[name]
-    row = Configuration.objects.filter(key=name).values_list("value", flat=True).first()
-    return KEYS[name].default if row is None else row
+    rows = statements.run(Statement(_VALUE, [name]))
+    return json.loads(rows[0][0]) if rows else KEYS[name].default
+
+
+# By hand: every push asks it.
+_VALUE = "SELECT value FROM accounts_configuration WHERE key = %s"
 
 
 def is_read_only() -> bool:

@@ -1,14 +1,14 @@
 """May this push proceed? Asked early, before bytes go upstream, and again under the locks."""
 
-from collections.abc import Sequence
+import json
 
 from django.utils.translation import gettext as _
 from wcmatch import fnmatch
 
-from accounts import configuration
+from accounts import configuration, statements
 from accounts.errors import Denied
-from accounts.models import Robot
 from accounts.principals import Principal
+from accounts.statements import Statement
 
 _GLOB = fnmatch.BRACE | fnmatch.CASE
 
@@ -29,14 +29,13 @@ def require_tag_allowed(principal: Principal, tag: str) -> None:
     """
     if principal.robot_id is None or not tag:
         return
-    patterns: Sequence[str] = (
-        Robot.objects.filter(pk=principal.robot_id)
-        .values_list("push_tag_patterns", flat=True)
-        .first()
-        or []
-    )
-    if patterns and not fnmatch.fnmatch(tag, list(patterns), flags=_GLOB):
+    rows = statements.run(Statement(_PATTERNS, [principal.robot_id]))
+    patterns: list[str] = json.loads(rows[0][0]) if rows else []
+    if patterns and not fnmatch.fnmatch(tag, patterns, flags=_GLOB):
         raise Denied(
             _("%(robot)s may push only tags that match %(patterns)s, not %(tag)s")
             % {"robot": principal.name, "patterns": ", ".join(patterns), "tag": tag}
         )
+
+
+_PATTERNS = "SELECT push_tag_patterns FROM accounts_robot WHERE id = %s"

@@ -8,12 +8,15 @@ was just promised.
 import datetime
 import secrets
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
+from accounts import statements
 from accounts.errors import Unavailable
+from accounts.statements import Statement
+from registry_sync import transactions
 from registry_sync.models import Blob, Repository, RepositoryBlob
 
 
@@ -32,9 +35,12 @@ def expect(repository: Repository, digest: str) -> None:
     Raises ``BlobMissingError`` while it is being collected.
     """
     now = timezone.now()
-    with transaction.atomic():
+
+    def work() -> None:
         _lock_and_touch([digest], now, revivable=[digest])
         link(repository, [digest], RepositoryBlob.Kind.LAYER, RepositoryBlob.State.EXPECTED, now)
+
+    transactions.run(work)
 
 
 def confirm(repository: Repository, digest: str, size: int) -> None:
@@ -43,11 +49,13 @@ def confirm(repository: Repository, digest: str, size: int) -> None:
     Raises ``BlobMissingError`` where it is being collected, or was.
     """
     now = timezone.now()
-    with transaction.atomic():
-        rows = _lock_and_touch([digest], now, revivable=[])
-        if rows[digest].size is None:
-            Blob.objects.filter(digest=digest).update(size=size)
-        link(repository, [digest], RepositoryBlob.Kind.LAYER, RepositoryBlob.State.PRESENT, now)
+
+    def work() -> None:
+        _lock_and_touch([digest], now, revivable=[])
+        kind, state = RepositoryBlob.Kind.LAYER, RepositoryBlob.State.PRESENT
+        statements.run(sized(digest, size), linked(repository, [digest], kind, state, now))
+
+    transactions.run(work)
 
 
 def touch(repository: Repository, digest: str) -> None:
@@ -57,16 +65,23 @@ def touch(repository: Repository, digest: str) -> None:
     being collected, or was.
     """
     now = timezone.now()
-    stale = _stale_limit(now)
-    is_fresh = Blob.objects.filter(
-        digest=digest, state=Blob.State.LIVE, touched_at__gte=stale
-    ).exists()
-    links = RepositoryBlob.objects.filter(repository=repository, digest=digest)
-    if is_fresh and not links.filter(touched_at__lt=stale).exists():
+    stale = statements.moment(_stale_limit(now))
+    if statements.run(Statement(_FRESH, [repository.pk, stale, digest, stale])):
         return
-    with transaction.atomic():
+
+    def work() -> None:
         _lock_and_touch([digest], now, revivable=[])
-        links.update(touched_at=now)
+        RepositoryBlob.objects.filter(repository=repository, digest=digest).update(touched_at=now)
+
+    transactions.run(work)
+
+
+_FRESH = """
+SELECT 1 FROM registry_sync_blob b WHERE NOT EXISTS (
+  SELECT 1 FROM registry_sync_repositoryblob l
+  WHERE l.repository_id = %s AND l.digest = b.digest AND l.touched_at < %s)
+AND b.digest = %s AND b.state = 'live' AND b.touched_at >= %s
+"""
 
 
 def forget(repository: Repository, digest: str) -> None:
@@ -74,6 +89,22 @@ def forget(repository: Repository, digest: str) -> None:
     RepositoryBlob.objects.filter(repository=repository, digest=digest).update(
         state=RepositoryBlob.State.EXPECTED
     )
+
+
+_PRESENT = """
+SELECT b.digest, b.size FROM registry_sync_repositoryblob l
+JOIN registry_sync_blob b ON b.digest = l.digest AND b.state = 'live' AND b.size IS NOT NULL
+WHERE l.repository_id = %s AND l.kind = 'layer' AND l.state = 'present' AND l.digest IN ({})
+"""
+
+
+def present_sizes(repository_id: int, digests: Collection[str]) -> dict[str, int]:
+    """Return the bytes of those blobs that were seen present here and are not being collected."""
+    if not digests:
+        return {}
+    wanted = list(digests)
+    sql = _PRESENT.format(statements.marks(wanted))
+    return dict(statements.run(Statement(sql, [repository_id, *wanted])))
 
 
 def pin(
@@ -85,22 +116,60 @@ def pin(
     the manifest's own digest is being collected.
     """
     now = timezone.now()
-    with transaction.atomic():
-        try:
-            rows = _lock_and_touch(
-                {manifest_digest, *blob_digests}, now, revivable=[manifest_digest]
-            )
-        except BlobMissingError as error:
-            if error.digest == manifest_digest:
-                raise Unavailable("the manifest is being collected; try again") from error
-            raise
-        # Their links too: collection takes old ones even of blobs that live elsewhere.
-        RepositoryBlob.objects.filter(
-            repository=repository, digest__in=blob_digests, touched_at__lt=_stale_limit(now)
-        ).update(touched_at=now)
-        kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.EXPECTED
-        link(repository, [manifest_digest], kind, state, now)
-    return {digest: row.generation for digest, row in rows.items()}
+    kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.EXPECTED
+
+    def work() -> dict[str, int]:
+        digests = {manifest_digest, *blob_digests}
+        generations = _lock_and_touch(digests, now, revivable=[manifest_digest])
+        statements.run(
+            # Their links too: collection takes old ones even of blobs that live elsewhere.
+            *_touched_links(repository, blob_digests, now),
+            linked(repository, [manifest_digest], kind, state, now),
+        )
+        return generations
+
+    try:
+        return transactions.run(work)
+    except BlobMissingError as error:
+        if error.digest == manifest_digest:
+            raise Unavailable("the manifest is being collected; try again") from error
+        raise
+
+
+def _touched_links(
+    repository: Repository, digests: Collection[str], now: datetime.datetime
+) -> list[Statement]:
+    if not digests:
+        return []
+    wanted = sorted(digests)
+    sql = _TOUCH_LINKS.format(statements.marks(wanted))
+    at, stale = statements.moment(now), statements.moment(_stale_limit(now))
+    return [Statement(sql, [at, repository.pk, stale, *wanted])]
+
+
+_TOUCH_LINKS = """
+UPDATE registry_sync_repositoryblob SET touched_at = %s
+WHERE repository_id = %s AND touched_at < %s AND digest IN ({})
+"""
+_HELD = """
+SELECT digest, state, generation, touched_at < %s FROM registry_sync_blob
+WHERE digest IN ({}) ORDER BY digest
+"""
+_TOUCH = "UPDATE registry_sync_blob SET touched_at = %s WHERE digest IN ({})"
+_REVIVE = """
+UPDATE registry_sync_blob SET state = 'live', generation = %s, touched_at = %s WHERE digest = %s
+"""
+_SIZE = "UPDATE registry_sync_blob SET size = %s WHERE digest = %s AND size IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A locked row."""
+
+    digest: str
+    state: str
+    generation: int
+    is_stale: bool
 
 
 def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
@@ -108,20 +177,35 @@ def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
 
     Part of the caller's transaction. Raises ``Unavailable`` where one does not hold.
     """
-    rows = Blob.objects.select_for_update(no_key=True).filter(digest__in=pins).order_by("digest")
+    rows = _lock(sorted(pins), now)
     held = [
-        (digest, touched_at)
-        for digest, state, generation, touched_at in rows.values_list(
-            "digest", "state", "generation", "touched_at"
-        )
-        if state == Blob.State.LIVE and generation == pins[digest]
+        row for row in rows if row.state == Blob.State.LIVE and row.generation == pins[row.digest]
     ]
     if len(held) != len(pins):
         raise Unavailable("a blob was collected meanwhile; try again")
     # The pin has just counted grace anew: a base layer's row is not written at every push.
-    stale = _stale_limit(now)
-    if old := [digest for digest, touched_at in held if touched_at < stale]:
-        Blob.objects.filter(digest__in=old).update(touched_at=now)
+    _touch_stale(held, now)
+
+
+def _lock(digests: list[str], now: datetime.datetime, *before: Statement) -> list[_Held]:
+    """Lock the rows by digest, after what is to be run before."""
+    if not digests:
+        return []
+    sql = _HELD.format(statements.marks(digests)) + statements.lock_clause()
+    select = Statement(sql, [statements.moment(_stale_limit(now)), *digests])
+    return [_Held(*row) for row in statements.run(*before, select)]
+
+
+def _touch_stale(rows: Iterable[_Held], now: datetime.datetime) -> None:
+    old = [row.digest for row in rows if row.is_stale]
+    if old:
+        sql = _TOUCH.format(statements.marks(old))
+        statements.run(Statement(sql, [statements.moment(now), *old]))
+
+
+def sized(digest: str, size: int) -> Statement:
+    """Record a blob's bytes, where they were not known."""
+    return Statement(_SIZE, [size, digest])
 
 
 def _stale_limit(now: datetime.datetime) -> datetime.datetime:
@@ -134,45 +218,34 @@ def _new_generation() -> int:
 
 def _lock_and_touch(
     digests: Iterable[str], now: datetime.datetime, *, revivable: Collection[str]
-) -> dict[str, Blob]:
-    """Lock the rows by digest, made where missing, and count their grace anew.
+) -> dict[str, int]:
+    """Lock the rows by digest, made where missing, count their grace anew; return generations.
 
     A digest in ``revivable`` may come back from ``gone``: its bytes are about to be written.
-    Missing rows are inserted before the first lock is taken, so that two such calls cannot wait
-    for each other.
+    Missing rows are inserted before the first lock is taken, and both go by digest, so that two
+    such calls cannot wait for each other.
     """
     wanted = sorted(set(digests))
-    known = set(Blob.objects.filter(digest__in=wanted).values_list("digest", flat=True))
-    Blob.objects.bulk_create(
-        [
-            Blob(digest=digest, generation=_new_generation(), touched_at=now)
-            for digest in wanted
-            if digest not in known
-        ],
-        ignore_conflicts=True,
+    missing = statements.insert(
+        [Blob(digest=digest, generation=_new_generation(), touched_at=now) for digest in wanted],
+        "ON CONFLICT (digest) DO NOTHING",
     )
-    rows = {
-        row.digest: row
-        for row in Blob.objects.select_for_update(no_key=True)
-        .filter(digest__in=wanted)
-        .order_by("digest")
-    }
+    rows = {row.digest: row for row in _lock(wanted, now, missing)}
+    generations = {}
     for digest in wanted:
+        row = rows.get(digest)
         # A row may have been dropped between the insert and the lock.
-        if digest not in rows or rows[digest].state == Blob.State.DELETING:
+        if row is None or row.state == Blob.State.DELETING:
             raise BlobMissingError(digest)
-        if rows[digest].state == Blob.State.GONE:
+        generations[digest] = row.generation
+        if row.state == Blob.State.GONE:
             if digest not in revivable:
                 raise BlobMissingError(digest)
-            rows[digest].state = Blob.State.LIVE
-            rows[digest].generation = _new_generation()
-            rows[digest].touched_at = now
-            rows[digest].save(update_fields=["state", "generation", "touched_at"])
-    stale = _stale_limit(now)
-    old = [digest for digest, row in rows.items() if row.touched_at < stale]
-    if old:
-        Blob.objects.filter(digest__in=old).update(touched_at=now)
-    return rows
+            generations[digest] = _new_generation()
+            revive = [generations[digest], statements.moment(now), digest]
+            statements.run(Statement(_REVIVE, revive))
+    _touch_stale(rows.values(), now)
+    return generations
 
 
 def link(
@@ -186,15 +259,24 @@ def link(
 
     Part of the caller's transaction.
     """
-    updated = ["touched_at", "state"] if state == RepositoryBlob.State.PRESENT else ["touched_at"]
-    RepositoryBlob.objects.bulk_create(
-        [
-            RepositoryBlob(
-                repository=repository, digest=digest, kind=kind, state=state, touched_at=now
-            )
-            for digest in sorted(set(digests))
-        ],
-        update_conflicts=True,
-        unique_fields=["repository", "digest", "kind"],
-        update_fields=updated,
+    statements.run(linked(repository, digests, kind, state, now))
+
+
+def linked(
+    repository: Repository,
+    digests: Iterable[str],
+    kind: RepositoryBlob.Kind,
+    state: RepositoryBlob.State,
+    now: datetime.datetime,
+) -> Statement:
+    """The statement of ``link``, to be run with others; there is at least one digest."""
+    updated = "touched_at = excluded.touched_at"
+    if state == RepositoryBlob.State.PRESENT:
+        updated += ", state = excluded.state"
+    rows = [
+        RepositoryBlob(repository=repository, digest=digest, kind=kind, state=state, touched_at=now)
+        for digest in sorted(set(digests))
+    ]
+    return statements.insert(
+        rows, f"ON CONFLICT (repository_id, digest, kind) DO UPDATE SET {updated}"
     )

@@ -8,22 +8,23 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
-from accounts import audit, outbox
+from accounts import audit, outbox, statements
 from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync import admission, blobs, usage
+from accounts.statements import Statement
+from registry_sync import admission, blobs, transactions, usage
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
 from registry_sync.models import (
     Artifact,
     ArtifactBlob,
     ArtifactReference,
-    Blob,
     ManifestBody,
+    ProjectUsage,
     Repository,
     RepositoryBlob,
     Tag,
@@ -52,51 +53,109 @@ def open_repository(project_id: int, path: str) -> Repository:
     return Repository.objects.get_or_create(project_id=project_id, path=path)[0]
 
 
-@transaction.atomic
 def commit_manifest(repository: Repository, push: Push, *, actor: Actor) -> Artifact:
     """Make a stored manifest part of the catalogue, and move its tag.
 
     Raises ``NotFound`` when the project went away, ``Denied`` where it may not grow, and
     ``Unavailable`` when a pin or a child no longer holds: the client tries again.
     """
+    return transactions.run(lambda: _commit(repository, push, actor))
+
+
+def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     now = timezone.now()
-    used = usage.lock(repository.project_id)
-    Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
-    # Locked: who deletes the project waits, and who comes after a deletion is told.
-    alive = Project.objects.alive().select_for_update(no_key=True)
-    project = alive.filter(pk=repository.project_id).first()
-    if project is None:
-        raise NotFound("the repository's project is gone")
-    admission.require_writable(is_read_only=project.is_read_only)
-    tag = _lock_tag(repository, push.tag, actor, now) if push.tag else None
+    place = _lock(repository, push.tag, actor, now)
+    admission.require_writable(is_read_only=place.project.is_read_only)
     children = _lock_artifacts(repository, push)
     blobs.hold_pins(push.pins, now)
     sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
-    usage.add(used, project, sizes)
-    artifact = _save_artifact(repository, push, children, actor, now)
-    if tag is not None:
-        _move_tag(tag, artifact, actor, now)
-    Repository.objects.filter(pk=repository.pk).update(pushed_at=now)
-    _announce(project, repository, push, actor)
+    usage.add(place.usage, place.project, sizes)
+    artifact, is_new = _save_artifact(repository, push, children, actor, now)
+    edges = _edges(artifact, push, children) if is_new else []
+    statements.run(
+        *edges,
+        *_moved_tag(place, artifact, repository, push.tag, actor, now),
+        Statement(_PUSHED, [statements.moment(now), repository.pk]),
+        *_announced(place.project, repository, push, actor),
+    )
     return artifact
 
 
-def _lock_tag(repository: Repository, name: str, actor: Actor, now: datetime.datetime) -> Tag:
-    Tag.objects.bulk_create(
-        [
-            Tag(
-                repository=repository,
-                name=name,
-                sort_key=sort_key(name),
-                pushed_by_id=actor.principal.user_id,
-                pushed_by_name=actor.principal.name,
-                pushed_at=now,
-            )
-        ],
-        ignore_conflicts=True,
+_PUSHED = "UPDATE registry_sync_repository SET pushed_at = %s WHERE id = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a commit has locked: where the manifest goes, and what its tag says so far."""
+
+    project: Project
+    usage: ProjectUsage
+    tag_id: int | None
+    tagged_digest: str
+
+
+def _lock(repository: Repository, tag: str, actor: Actor, now: datetime.datetime) -> _Place:
+    """Lock usage, repository, project and tag, each made where it is missing, in this order.
+
+    The project: who deletes it waits, and who comes after a deletion is told.
+    """
+    found = statements.run(
+        usage.made(repository.project_id),
+        *_row_locks(repository),
+        *([_opened_tag(repository, tag, actor, now)] if tag else []),
+        # A statement of its own: it sees what those before us committed while we waited.
+        Statement(_PLACE, [tag, repository.pk]),
     )
-    return Tag.objects.select_for_update(of=("self",), no_key=True).get(
-        repository=repository, name=name
+    if not found:
+        raise NotFound("the repository's project is gone")
+    used, tag_id, digest, *fields = found[0]
+    project = Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, fields)
+    return _Place(project, usage.locked(project.pk, used), tag_id, digest or "")
+
+
+_PROJECT_FIELDS = ["id", "name", "registry_key", "is_read_only", "storage_limit"]
+_PLACE = """
+SELECT u.used_bytes, t.id, a.digest, p.id, p.name, p.registry_key, p.is_read_only, p.storage_limit
+FROM registry_sync_repository r
+JOIN accounts_project p ON p.id = r.project_id AND p.deleted_at IS NULL
+JOIN registry_sync_projectusage u ON u.project_id = p.id
+LEFT JOIN registry_sync_tag t ON t.repository_id = r.id AND t.name = %s
+LEFT JOIN registry_sync_artifact a ON a.id = t.artifact_id
+WHERE r.id = %s
+"""
+
+
+def _row_locks(repository: Repository) -> list[Statement]:
+    clause = statements.lock_clause()
+    if not clause:
+        return []
+    return [
+        Statement(sql + clause, [key])
+        for sql, key in (
+            (
+                "SELECT 1 FROM registry_sync_projectusage WHERE project_id = %s",
+                repository.project_id,
+            ),
+            ("SELECT 1 FROM registry_sync_repository WHERE id = %s", repository.pk),
+            ("SELECT 1 FROM accounts_project WHERE id = %s", repository.project_id),
+        )
+    ]
+
+
+def _opened_tag(
+    repository: Repository, name: str, actor: Actor, now: datetime.datetime
+) -> Statement:
+    """Make the tag where it is missing; either way its row is ours from now on."""
+    tag = Tag(
+        repository=repository,
+        name=name,
+        sort_key=sort_key(name),
+        pushed_by_id=actor.principal.user_id,
+        pushed_by_name=actor.principal.name,
+        pushed_at=now,
+    )
+    return statements.insert(
+        [tag], "ON CONFLICT (repository_id, name) DO UPDATE SET pushed_at = excluded.pushed_at"
     )
 
 
@@ -126,35 +185,33 @@ def _save_artifact(
     children: dict[str, Artifact],
     actor: Actor,
     now: datetime.datetime,
-) -> Artifact:
+) -> tuple[Artifact, bool]:
+    """Write manifest and artifact; return it, and whether it is new here."""
     manifest = push.manifest
-    ManifestBody.objects.bulk_create(
-        [
-            ManifestBody(
-                digest=manifest.digest, media_type=manifest.media_type, content=manifest.content
-            )
-        ],
-        ignore_conflicts=True,
+    body = ManifestBody(
+        digest=manifest.digest, media_type=manifest.media_type, content=manifest.content
     )
-    blobs.link(
-        repository,
-        [manifest.digest],
-        RepositoryBlob.Kind.MANIFEST,
-        RepositoryBlob.State.PRESENT,
-        now,
-    )
-    artifact = Artifact.objects.filter(repository=repository, body_id=manifest.digest).first()
-    if artifact is not None:
-        # The same manifest again, perhaps out of the trash: its edges are what they were.
-        if artifact.trash_entry_id is not None:
-            artifact.trash_entry = None
-            artifact.save(update_fields=["trash_entry"])
-        return artifact
-    Blob.objects.filter(digest=manifest.digest, size=None).update(size=len(manifest.content))
+    kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.PRESENT
     artifact = _new_artifact(repository, push, children, actor, now)
-    artifact.save(force_insert=True)
-    _save_edges(artifact, push, children)
-    return artifact
+    inserted = statements.run(
+        statements.insert([body], "ON CONFLICT (digest) DO NOTHING"),
+        blobs.linked(repository, [manifest.digest], kind, state, now),
+        blobs.sized(manifest.digest, len(manifest.content)),
+        statements.insert(
+            [artifact], "ON CONFLICT (repository_id, digest) DO NOTHING RETURNING id"
+        ),
+    )
+    if inserted:
+        ((artifact.pk,),) = inserted
+        artifact._state.adding = False
+        artifact._state.db = DEFAULT_DB_ALIAS
+        return artifact, True
+    # The same manifest again, perhaps out of the trash: its edges are what they were.
+    there = Artifact.objects.get(repository=repository, body_id=manifest.digest)
+    if there.trash_entry_id is not None:
+        there.trash_entry = None
+        there.save(update_fields=["trash_entry"])
+    return there, False
 
 
 def _new_artifact(
@@ -194,36 +251,33 @@ def _kind(manifest: Manifest) -> Artifact.Kind:
     return Artifact.Kind.IMAGE if manifest.is_image else Artifact.Kind.OTHER
 
 
-def _save_edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> None:
+def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> list[Statement]:
     manifest = push.manifest
-    ArtifactReference.objects.bulk_create(
-        [
-            ArtifactReference(
-                parent=artifact,
-                child=children[entry.digest],
-                position=position,
-                os=entry.platform.os,
-                architecture=entry.platform.architecture,
-                variant=entry.platform.variant,
-                annotations=entry.annotations,
-            )
-            for position, entry in enumerate(manifest.children)
-            if entry.digest in children
-        ]
-    )
-    ArtifactBlob.objects.bulk_create(
-        [
-            ArtifactBlob(
-                artifact=artifact,
-                blob_id=entry.digest,
-                position=position,
-                media_type=entry.media_type,
-                size=push.blob_sizes[entry.digest],
-            )
-            for position, entry in _blob_entries(manifest)
-            if entry.digest in push.blob_sizes
-        ]
-    )
+    references = [
+        ArtifactReference(
+            parent=artifact,
+            child=children[entry.digest],
+            position=position,
+            os=entry.platform.os,
+            architecture=entry.platform.architecture,
+            variant=entry.platform.variant,
+            annotations=entry.annotations,
+        )
+        for position, entry in enumerate(manifest.children)
+        if entry.digest in children
+    ]
+    uses = [
+        ArtifactBlob(
+            artifact_id=artifact.pk,
+            blob_id=entry.digest,
+            position=position,
+            media_type=entry.media_type,
+            size=push.blob_sizes[entry.digest],
+        )
+        for position, entry in _blob_entries(manifest)
+        if entry.digest in push.blob_sizes
+    ]
+    return [statements.insert(rows) for rows in (references, uses) if rows]
 
 
 def _blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
@@ -233,40 +287,60 @@ def _blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
     yield from enumerate(manifest.layers or manifest.children, start=1)
 
 
-def _move_tag(tag: Tag, artifact: Artifact, actor: Actor, now: datetime.datetime) -> None:
-    before = tag.artifact.digest if tag.artifact else ""
-    tag.artifact = artifact
-    tag.pushed_by_id = actor.principal.user_id
-    tag.pushed_by_name = actor.principal.name
-    tag.pushed_at = now
-    tag.save(update_fields=["artifact", "pushed_by_id", "pushed_by_name", "pushed_at"])
-    if before == artifact.digest:
-        return
-    TagEvent.objects.create(
-        repository_id=tag.repository_id,
-        tag=tag.name,
-        from_digest=before,
+def _moved_tag(
+    place: _Place,
+    artifact: Artifact,
+    repository: Repository,
+    name: str,
+    actor: Actor,
+    now: datetime.datetime,
+) -> list[Statement]:
+    """Point the locked tag at the artifact; a move that is none is no event."""
+    if not name:
+        return []
+    caller = actor.principal
+    pushed = [artifact.pk, caller.user_id, caller.name, place.tag_id]
+    moved = Statement(_MOVE_TAG, pushed)
+    if place.tagged_digest == artifact.digest:
+        return [moved]
+    event = TagEvent(
+        repository=repository,
+        tag=name,
+        from_digest=place.tagged_digest,
         to_digest=artifact.digest,
         action=TagEvent.Action.PUSH,
-        actor_kind=actor.principal.kind,
-        actor_id=actor.principal.user_id,
-        actor_name=actor.principal.name,
+        actor_kind=caller.kind,
+        actor_id=caller.user_id,
+        actor_name=caller.name,
         address=actor.address,
         client=actor.client,
         at=now,
     )
+    return [moved, statements.insert([event])]
 
 
-def _announce(project: Project, repository: Repository, push: Push, actor: Actor) -> None:
+# The time it was pushed is there since it was locked.
+_MOVE_TAG = """
+UPDATE registry_sync_tag SET artifact_id = %s, pushed_by_id = %s, pushed_by_name = %s WHERE id = %s
+"""
+
+
+def _announced(
+    project: Project, repository: Repository, push: Push, actor: Actor
+) -> list[Statement]:
     name = f"{project.name}/{repository.path}"
     digest = push.manifest.digest
     resource = f"{name}:{push.tag}" if push.tag else f"{name}@{digest}"
-    audit.record(actor, "create_artifact", resource, project=project, detail={"digest": digest})
-    outbox.emit(
-        "artifact.pushed",
-        f"repository:{repository.pk}",
-        repository=name,
-        digest=digest,
-        tag=push.tag,
-        actor=actor.principal.name,
-    )
+    return [
+        audit.recorded(
+            actor, "create_artifact", resource, project=project, detail={"digest": digest}
+        ),
+        outbox.emitted(
+            "artifact.pushed",
+            f"repository:{repository.pk}",
+            repository=name,
+            digest=digest,
+            tag=push.tag,
+            actor=actor.principal.name,
+        ),
+    ]

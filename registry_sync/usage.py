@@ -6,47 +6,70 @@ figures exact under parallel pushes and deletions.
 
 from collections.abc import Collection, Mapping
 
-from accounts import configuration, outbox
+from django.db import DEFAULT_DB_ALIAS
+
+from accounts import configuration, outbox, statements
 from accounts.models import Project
+from accounts.statements import Statement
 from registry_sync import quota
 from registry_sync.models import Artifact, ArtifactBlob, ProjectBlob, ProjectUsage
+
+# So many digests in one query.
+_BATCH = 5000
 
 
 def lock(project_id: int) -> ProjectUsage:
     """Lock the project's usage row, made where it is missing."""
-    rows = ProjectUsage.objects.select_for_update(no_key=True).filter(pk=project_id)
-    usage = rows.first()
-    if usage is None:
-        ProjectUsage.objects.bulk_create(
-            [ProjectUsage(project_id=project_id)], ignore_conflicts=True
-        )
-        usage = rows.get()
-    return usage
+    sql = "SELECT project_id, used_bytes FROM registry_sync_projectusage WHERE project_id = %s"
+    select = Statement(sql + statements.lock_clause(), [project_id])
+    ((_pk, used),) = statements.run(made(project_id), select)
+    return locked(project_id, used)
+
+
+def made(project_id: int) -> Statement:
+    """Make the project's usage row, where it is missing."""
+    row = ProjectUsage(project_id=project_id)
+    return statements.insert([row], "ON CONFLICT (project_id) DO NOTHING")
+
+
+def locked(project_id: int, used_bytes: int) -> ProjectUsage:
+    """Return a usage row that was read by hand."""
+    fields = ["project_id", "used_bytes"]
+    return ProjectUsage.from_db(DEFAULT_DB_ALIAS, fields, [project_id, used_bytes])
 
 
 def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None:
     """Count the digests (with their bytes) that are new in the project.
 
-    Raises ``Denied`` where that would go over the storage limit.
+    Raises ``Denied`` where that would go over the storage limit: the caller's transaction must
+    then be rolled back.
     """
-    new = _new_in(project.pk, sizes)
-    added = sum(sizes[digest] for digest in new)
+    rows = [
+        ProjectBlob(project_id=project.pk, digest=digest, size=sizes[digest])
+        for digest in sorted(sizes)
+    ]
+    if not rows:
+        return
+    # Only what is returned was not there: the others count already.
+    tail = "ON CONFLICT (project_id, digest) DO NOTHING RETURNING size"
+    added = sum(size for (size,) in statements.run(statements.insert(rows, tail)))
     limit = _in_force(project.storage_limit)
     quota.require_room(used=usage.used_bytes, added=added, limit=limit)
-    ProjectBlob.objects.bulk_create(
-        [ProjectBlob(project=project, digest=digest, size=sizes[digest]) for digest in new]
-    )
-    if added:
-        before, usage.used_bytes = usage.used_bytes, usage.used_bytes + added
-        usage.save(update_fields=["used_bytes"])
-        if quota.crosses_warning(before=before, after=usage.used_bytes, limit=limit):
-            outbox.emit(
-                "quota.warning",
-                f"project:{project.pk}",
-                project=project.name,
-                used=usage.used_bytes,
-                limit=limit,
-            )
+    if not added:
+        return
+    before, usage.used_bytes = usage.used_bytes, usage.used_bytes + added
+    statements.run(Statement(_SET_USED, [usage.used_bytes, project.pk]))
+    if quota.crosses_warning(before=before, after=usage.used_bytes, limit=limit):
+        outbox.emit(
+            "quota.warning",
+            f"project:{project.pk}",
+            project=project.name,
+            used=usage.used_bytes,
+            limit=limit,
+        )
+
+
+_SET_USED = "UPDATE registry_sync_projectusage SET used_bytes = %s WHERE project_id = %s"
 
 
 def _in_force(limit: int) -> int:
@@ -71,20 +94,34 @@ def _new_in(project_id: int, sizes: Mapping[str, int]) -> list[str]:
     return sorted(sizes.keys() - set(known.values_list("digest", flat=True)))
 
 
-def release(usage: ProjectUsage, digests: Collection[str]) -> None:
-    """Stop counting those digests that no live artifact of the project needs any more."""
-    live = Artifact.objects.live().filter(repository__project_id=usage.pk)
+def release(usage: ProjectUsage, digests: Collection[str]) -> dict[str, int]:
+    """Stop counting those digests that no live artifact of the project needs any more.
+
+    Returns them with their bytes.
+    """
+    released: dict[str, int] = {}
+    wanted = sorted(set(digests))
+    for start in range(0, len(wanted), _BATCH):
+        released |= _unneeded(usage.pk, wanted[start : start + _BATCH])
+    gone = sorted(released)
+    for start in range(0, len(gone), _BATCH):
+        part = gone[start : start + _BATCH]
+        ProjectBlob.objects.filter(project_id=usage.pk, digest__in=part).delete()
+    if total := sum(released.values()):
+        usage.used_bytes -= total
+        usage.save(update_fields=["used_bytes"])
+    return released
+
+
+def _unneeded(project_id: int, digests: list[str]) -> dict[str, int]:
+    live = Artifact.objects.live().filter(repository__project_id=project_id)
     needed = set(live.filter(body_id__in=digests).values_list("body_id", flat=True)) | set(
         ArtifactBlob.objects.filter(artifact__in=live, blob_id__in=digests).values_list(
             "blob_id", flat=True
         )
     )
-    freed = ProjectBlob.objects.filter(project_id=usage.pk, digest__in=set(digests) - needed)
-    total = sum(freed.values_list("size", flat=True))
-    freed.delete()
-    if total:
-        usage.used_bytes -= total
-        usage.save(update_fields=["used_bytes"])
+    counted = ProjectBlob.objects.filter(project_id=project_id, digest__in=set(digests) - needed)
+    return dict(counted.values_list("digest", "size"))
 
 
 def digests_of(artifacts: Collection[Artifact]) -> set[str]:

@@ -4,7 +4,6 @@ import datetime
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -59,17 +58,7 @@ def _describe(standing: Standing, repository_id: int, digest: str) -> HttpRespon
 
 def known_size(repository_id: int, digest: str) -> int | None:
     """Return the bytes of a blob seen present in the repository and not being collected."""
-    is_here = RepositoryBlob.objects.filter(
-        repository_id=repository_id,
-        digest=OuterRef("digest"),
-        kind=RepositoryBlob.Kind.LAYER,
-        state=RepositoryBlob.State.PRESENT,
-    )
-    return (
-        Blob.objects.filter(Exists(is_here), digest=digest, state=Blob.State.LIVE)
-        .values_list("size", flat=True)
-        .first()
-    )
+    return blobs.present_sizes(repository_id, [digest]).get(digest)
 
 
 def find_upstream(standing: Standing, digest: str) -> int | None:

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.models import Project
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs, catalog
+from registry_sync import admission, blobs
 from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import (
     ProtocolError,
@@ -75,7 +75,7 @@ def _check(request: HttpRequest) -> None:
     if request.META.get("HTTP_X_ORIGINAL_METHOD") == "PATCH":
         return
     digest = _digest(target.query)
-    repository = catalog.open_repository(standing.project_id, standing.path)
+    repository = standing.open_repository()
     _announce(lambda: blobs.expect(repository, digest))
 
 

@@ -18,7 +18,7 @@ from registry_sync.gateway.errors import ProtocolError
 from registry_sync.gateway.standing import Standing
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest, ManifestError
-from registry_sync.models import Artifact, Blob, Repository, RepositoryBlob
+from registry_sync.models import Artifact, Blob, Repository
 from registry_sync.upstream import registry, small_blob
 
 
@@ -26,14 +26,15 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
     """Store a valid manifest and move its tag; the token was checked before (steps 1 and 2)."""
     admission.require_writable(is_read_only=standing.is_read_only)
     admission.require_tag_allowed(standing.principal, tag)
-    repository = catalog.open_repository(standing.project_id, standing.path)
+    repository = standing.open_repository()
     standing = _in(repository, standing)
     try:
         children = _known_children(repository, manifest)
         sizes = _blob_sizes(standing, repository, manifest, children.keys())
         _check_sizes(manifest, {**children, **sizes})
-        own = {manifest.digest: len(manifest.content)}
-        usage.require_room(standing.project_id, {**sizes, **own})
+        if standing.storage_limit >= 0:
+            own = {manifest.digest: len(manifest.content)}
+            usage.require_room(standing.project_id, {**sizes, **own})
         facts = _facts(standing, manifest)
         pins = blobs.pin(repository, manifest.digest, {*sizes, *children})
         _store(standing, repository, manifest)
@@ -80,19 +81,7 @@ def _blob_sizes(
     """Return each referenced blob's bytes; the registry is asked for what is not ``present``."""
     needed = _needed_blobs(manifest, children)
     digests = {entry.digest for entry in needed}
-    present = RepositoryBlob.objects.filter(
-        repository=repository,
-        digest__in=digests,
-        kind=RepositoryBlob.Kind.LAYER,
-        state=RepositoryBlob.State.PRESENT,
-    ).values("digest")
-    sizes = {
-        digest: size
-        for digest, size in Blob.objects.filter(
-            digest__in=present, state=Blob.State.LIVE
-        ).values_list("digest", "size")
-        if size is not None
-    }
+    sizes = blobs.present_sizes(repository.pk, digests)
     may_be_absent = {entry.digest for entry in needed if entry.may_be_absent}
     for digest in sorted(digests - sizes.keys()):
         size = find_upstream(standing, digest)

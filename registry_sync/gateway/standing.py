@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from accounts.docker_tokens import TokenClaims
 from accounts.errors import Unauthorized
 from accounts.principals import Actor, Principal
 from accounts.scopes import Grant, is_repository_name
+from registry_sync import catalog
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
 
@@ -37,6 +38,7 @@ class Standing:
     registry_key: str
     is_public: bool
     is_read_only: bool
+    storage_limit: int
     path: str
     repository_id: int | None
 
@@ -51,10 +53,21 @@ class Standing:
         return f"{self.registry_key}/{self.path}"
 
     def repository(self) -> Repository:
-        """Return the repository; raise ``NAME_UNKNOWN`` where there is none."""
+        """Return the repository; raise ``NAME_UNKNOWN`` where there is none.
+
+        What names it was read with the standing; the rest is read when it is asked for.
+        """
         if self.repository_id is None:
             raise name_unknown()
-        return Repository.objects.get(pk=self.repository_id)
+        fields = ["id", "project_id", "path"]
+        values = [self.repository_id, self.project_id, self.path]
+        return Repository.from_db(DEFAULT_DB_ALIAS, fields, values)
+
+    def open_repository(self) -> Repository:
+        """Return the repository, made where it is missing."""
+        if self.repository_id is None:
+            return catalog.open_repository(self.project_id, self.path)
+        return self.repository()
 
     def actor(self, request: HttpRequest) -> Actor:
         """The caller at work in this request."""
@@ -169,7 +182,8 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
 _STANDING = """
 SELECT u.auth_epoch, u.rights_epoch, u.is_active,
   b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at,
-  p.name, a.expires_at, p.registry_key, p.is_public, p.is_read_only, r.id
+  p.name, a.expires_at, p.registry_key, p.is_public, p.is_read_only,
+  p.storage_limit, r.id
 FROM accounts_project p
 LEFT JOIN accounts_user u ON u.id = %s
 LEFT JOIN accounts_robot b ON b.id = %s AND b.deleted_at IS NULL
@@ -192,7 +206,7 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
         row = cursor.fetchone()
     if row is None or not _stands(principal, row[:8]):
         return None
-    current_name, alias_expiry, registry_key, is_public, is_read_only, repository_id = row[8:]
+    current_name, alias_expiry, registry_key, is_public, is_read_only, limit, found = row[8:]
     if current_name != project_name and not (action == "pull" and _is_ahead(alias_expiry)):
         return None
     if action == "pull" and grant.is_by_public and not is_public:
@@ -204,6 +218,7 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
         registry_key=registry_key,
         is_public=bool(is_public),
         is_read_only=bool(is_read_only),
+        storage_limit=limit,
         path=path,
-        repository_id=repository_id,
+        repository_id=found,
     )

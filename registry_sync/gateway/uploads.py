@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs, catalog
+from registry_sync import admission, blobs
 from registry_sync.blobs import BlobMissingError
 from registry_sync.client.registry import StartedUpload
 from registry_sync.gateway.blobs import known_size
@@ -35,7 +35,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
         scope += f" {scope_of(source, 'pull')}"
     standing = require_standing(request, name, "push", scope=scope)
     admission.require_writable(is_read_only=standing.is_read_only)
-    repository = catalog.open_repository(standing.project_id, standing.path)
+    repository = standing.open_repository()
     mountable = _mountable(standing, mount, source) if mount and source else None
     if mountable is None:
         return _started(registry.start_upload(standing.registry_name))

@@ -290,7 +290,7 @@ class TestRefused:
         def fail(*_args: object, **_more: object) -> None:
             raise RuntimeError
 
-        monkeypatch.setattr(outbox, "emit", fail)
+        monkeypatch.setattr(outbox, "emitted", fail)
         refuse(app, push, RuntimeError)
 
 

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from accounts import projects
 from accounts.models import AuditEntry, OutboxEvent, Project, User
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import catalog
+from registry_sync import blobs
 from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.gateway import manifests as view
 from registry_sync.models import (
@@ -259,7 +259,7 @@ class TestRefusedBeforeTheRegistry:
         def fail(*_args: object) -> None:
             raise OperationalError("database is locked")
 
-        monkeypatch.setattr(catalog, "open_repository", fail)
+        monkeypatch.setattr(blobs, "pin", fail)
         answer = put(bob_app, image)
         assert error_of(answer) == (503, "UNAVAILABLE")
         assert answer["Retry-After"]

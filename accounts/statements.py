@@ -1,0 +1,91 @@
+"""SQL by hand for the hot paths: rows of models as values, several statements in one round trip.
+
+Building a query costs the ORM more than the database needs to run it; a push of forty queries, or
+a token, would be mostly that. Everything here reads the models' fields, so that a column added to
+one of them is written with its default.
+"""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.expressions import DatabaseDefault
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement with its parameters, marked ``%s``."""
+
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+def run(*statements: Statement) -> list[tuple[Any, ...]]:
+    """Run the statements in their order and return the rows of the last.
+
+    PostgreSQL is told all of them at once (each has a snapshot of its own all the same); SQLite
+    has no round trips to save. A literal percent sign must be doubled.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            parameters = [value for statement in statements for value in statement.parameters]
+            cursor.execute(";\n".join(statement.sql for statement in statements), parameters)
+        else:
+            for statement in statements:
+                cursor.execute(statement.sql, statement.parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def marks(values: Sequence[object]) -> str:
+    """``%s, %s, …``: what stands in ``IN (…)`` for these values, of which there is at least one."""
+    return ", ".join(["%s"] * len(values))
+
+
+def moment(at: datetime.datetime) -> Any:
+    """Return a time as the database's driver takes it."""
+    return connection.ops.adapt_datetimefield_value(at)
+
+
+def lock_clause() -> str:
+    """What makes a SELECT lock its rows, where the database has such locks.
+
+    On SQLite the transaction holds the one write lock from its beginning.
+    """
+    return " FOR NO KEY UPDATE" if connection.features.has_select_for_update else ""
+
+
+def insert(rows: Iterable[models.Model], tail: str = "") -> Statement:
+    """Insert rows of one model, at least one; ``tail`` is what follows ``VALUES (…)``."""
+    given = list(rows)
+    model = type(given[0])
+    omitted = frozenset(
+        field.attname
+        for field in model._meta.concrete_fields
+        if isinstance(getattr(given[0], field.attname), DatabaseDefault)
+    )
+    fields, head = _head(model, omitted)
+    parameters = [
+        field.get_db_prep_save(field.pre_save(row, True), connection)  # noqa: FBT003 - Django's
+        for row in given
+        for field in fields
+    ]
+    row_marks = f"({marks(fields)})"
+    return Statement(f"{head}{', '.join([row_marks] * len(given))} {tail}", parameters)
+
+
+@lru_cache(maxsize=256)
+def _head(
+    model: type[models.Model], omitted: frozenset[str]
+) -> tuple[tuple["models.Field[Any, Any]", ...], str]:
+    """The fields that are written, and ``INSERT INTO table (columns) VALUES``."""
+    fields = tuple(
+        field
+        for field in model._meta.concrete_fields
+        if field is not model._meta.auto_field and field.attname not in omitted
+    )
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    # Names of our own models; every value is a parameter.
+    return fields, f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
