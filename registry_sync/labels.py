@@ -1,16 +1,17 @@
-"""Making, changing and deleting labels."""
+"""Making, changing and deleting labels; putting them on artifacts and taking them off."""
 
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.errors import BadRequest, Conflict, NotFound
 from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync.models import Label
+from registry_sync.models import Artifact, ArtifactLabel, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,48 @@ def remove(label: Label, *, actor: Actor) -> None:
     if not Label.objects.filter(pk=label.pk).delete()[0]:
         raise NotFound(_("label not found"))
     audit.record(actor, "delete_label", resource, project=project)
+
+
+@transaction.atomic
+def attach(artifact: Artifact, label: Label, *, actor: Actor) -> ArtifactLabel:
+    """Put a label of the system, or of the artifact's project, on an artifact.
+
+    Raises ``NotFound`` for another project's label or where either is gone, and ``Conflict``
+    where it is on it already.
+    """
+    repository = artifact.repository
+    if label.project_id not in {None, repository.project_id}:
+        raise NotFound(_("label not found"))
+    # Locked, so that neither goes away between the question and the row that names it.
+    if not Label.objects.select_for_update(no_key=True).filter(pk=label.pk).exists():
+        raise NotFound(_("label not found"))
+    live = Artifact.objects.live().select_for_update(of=("self",), no_key=True)
+    if not live.filter(pk=artifact.pk).exists():
+        raise NotFound(_("artifact not found"))
+    labeling, is_new = ArtifactLabel.objects.get_or_create(artifact=artifact, label=label)
+    if not is_new:
+        raise Conflict(_("The artifact has this label."), field="label")
+    _record_labeling(artifact, label, "create_artifact_label", actor)
+    return labeling
+
+
+@transaction.atomic
+def detach(artifact: Artifact, label: Label, *, actor: Actor) -> None:
+    """Take a label off an artifact. Raises ``NotFound`` where it is not on it."""
+    if not ArtifactLabel.objects.filter(artifact=artifact, label=label).delete()[0]:
+        raise NotFound(_("The artifact does not have this label."))
+    _record_labeling(artifact, label, "delete_artifact_label", actor)
+
+
+def _record_labeling(artifact: Artifact, label: Label, action: str, actor: Actor) -> None:
+    repository = artifact.repository
+    resource = f"{repository.name}@{artifact.digest}"
+    audit.record(actor, action, resource, project=repository.project, detail={"label": label.name})
+
+
+def usable_in(project: Project) -> QuerySet[Label]:
+    """Return the labels that the project's artifacts may have: the system's and its own."""
+    return Label.objects.filter(Q(project=None) | Q(project=project))
 
 
 def _dressed(label: Label, look: Look) -> Label:

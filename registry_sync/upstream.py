@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from django.conf import settings
 
@@ -10,7 +12,7 @@ from accounts import docker_tokens
 from accounts.principals import SYSTEM
 from accounts.scopes import Grant
 from registry_sync.client.registry import RegistryClient
-from registry_sync.storage.filesystem import read_blob
+from registry_sync.storage.filesystem import blob_path, read_blob
 
 _LIFETIME_SECONDS = 300
 _RENEW_SECONDS = 60
@@ -48,3 +50,19 @@ def small_blob(registry_name: str, digest: str, *, limit: int) -> bytes | None:
     if settings.MOORAGE_BLOB_DELIVERY == "file":
         return read_blob(settings.MOORAGE_STORAGE_ROOT, digest, limit=limit)
     return registry.get_blob(registry_name, digest, limit=limit)
+
+
+@contextmanager
+def open_blob(registry_name: str, digest: str) -> Iterator[BinaryIO | None]:
+    """Give a blob's bytes to be read as far as wanted, or None where it is absent."""
+    if settings.MOORAGE_BLOB_DELIVERY != "file":
+        with registry.open_blob(registry_name, digest) as stream:
+            yield stream
+        return
+    try:
+        file = blob_path(settings.MOORAGE_STORAGE_ROOT, digest).open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        yield file

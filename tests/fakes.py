@@ -1,10 +1,12 @@
 """Doubles of what stands outside; ``contracts/`` proves that they behave like the real ones."""
 
+import io
 import itertools
 import json
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 from django.db import connection
 
@@ -69,6 +71,13 @@ class FakeRegistry:
         self._begin("get_blob", repository, digest)
         content = self._blob(repository, digest)
         return content if content is not None and len(content) <= limit else None
+
+    @contextmanager
+    def open_blob(self, repository: str, digest: str) -> Iterator[BinaryIO | None]:
+        """Give a blob's bytes to be read, or None where it is absent."""
+        self._begin("open_blob", repository, digest)
+        content = self._blob(repository, digest)
+        yield None if content is None else io.BytesIO(content)
 
     def start_upload(self, repository: str, *, mount: str = "", source: str = "") -> StartedUpload:
         """Open an upload, or mount where the source holds the blob."""

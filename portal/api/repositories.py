@@ -12,12 +12,13 @@ from rest_framework.response import Response
 
 from accounts import access
 from accounts.errors import NotFound
-from portal.api import projects, query
+from accounts.models import Project
+from portal.api import artifact_filters, projects, query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
-from registry_sync import repositories
+from registry_sync import repositories, trash
 from registry_sync.models import Artifact, Repository
 
 _SORTS = {"name": "path", "creation_time": "created_at", "update_time": "pushed_at"}
@@ -100,7 +101,7 @@ class OneRepository(Endpoint):
     def delete(self, request: Request, name_or_id: str, path: str) -> Response:
         """Put everything that is in it into the trash."""
         repository = find(self, request, name_or_id, path, action="repository:delete")
-        repositories.remove(repository, actor=self.actor)
+        trash.delete_repository(repository, actor=self.actor)
         return Response()
 
 
@@ -113,6 +114,11 @@ def find(
     """
     project = projects.find(request, name_or_id, principal=endpoint.principal)
     access.require(endpoint.principal, action, project)
+    return within(project, path)
+
+
+def within(project: Project, path: str) -> Repository:
+    """Return a project's repository. Raises ``NotFound``."""
     path = unquote(path)
     repository = None
     if "\0" not in path:
@@ -125,8 +131,8 @@ def find(
 def detailed() -> QuerySet[Repository]:
     """Those into which something was pushed, with what the output shows."""
     counts = (
-        Artifact.objects.live()
-        .filter(repository=OuterRef("pk"), parents=None, subject_digest="")
+        artifact_filters.top_level(Artifact.objects.live())
+        .filter(repository=OuterRef("pk"))
         .order_by()
         .values("repository")
         .annotate(n=Count("pk"))

@@ -5,6 +5,9 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from portal.api import (
+    accessories,
+    additions,
+    artifact_labels,
     artifacts,
     audit_logs,
     configurations,
@@ -26,6 +29,7 @@ from portal.api import (
     statistics,
     system,
     systeminfo,
+    tags,
     tokens,
     user_permissions,
     users,
@@ -39,6 +43,9 @@ def nothing_here(request: HttpRequest) -> HttpResponse:
     return json_error(404, "NOT_FOUND", "There is no such path in this API.")
 
 
+_ARTIFACTS = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts"
+_ARTIFACT = f"{_ARTIFACTS}/<str:reference>"
+
 urlpatterns = [
     path("v2.0/ping", system.Ping.as_view()),
     path("v2.0/health", system.Health.as_view()),
@@ -49,7 +56,7 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>/rename", projects.ProjectName.as_view()),
     path("v2.0/projects/<str:name_or_id>/summary", project_summary.ProjectSummary.as_view()),
     # The contract has it with the slash, and harborapi asks without.
-    path("v2.0/projects/<str:name_or_id>/metadatas", metadatas.Metadatas.as_view()),
+    path("v2.0/projects/<str:name_or_id>/metadatas", metadatas.Metadatas.as_view(schema=None)),
     path("v2.0/projects/<str:name_or_id>/metadatas/", metadatas.Metadatas.as_view()),
     path("v2.0/projects/<str:name_or_id>/metadatas/<str:name>", metadatas.OneMetadata.as_view()),
     path("v2.0/projects/<str:name_or_id>/members", members.Members.as_view()),
@@ -89,18 +96,16 @@ urlpatterns = [
     path("v2.0/system/CVEAllowlist", cve_allowlist.SystemCVEAllowlist.as_view()),
     path("v2.0/repositories", repositories.Repositories.as_view()),
     path("v2.0/projects/<str:name_or_id>/repositories", repositories.ProjectRepositories.as_view()),
-    path(
-        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts",
-        artifacts.Artifacts.as_view(),
-    ),
-    path(
-        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>",
-        artifacts.OneArtifact.as_view(),
-    ),
-    path(
-        "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>/tags",
-        artifacts.ArtifactTags.as_view(),
-    ),
+    path("v2.0/projects/<str:name_or_id>/artifacts", artifacts.ProjectArtifacts.as_view()),
+    path(_ARTIFACTS, artifacts.Artifacts.as_view()),
+    path(_ARTIFACT, artifacts.OneArtifact.as_view()),
+    path(f"{_ARTIFACT}/tags", tags.ArtifactTags.as_view()),
+    path(f"{_ARTIFACT}/tags/<str:tag>", tags.OneArtifactTag.as_view()),
+    path(f"{_ARTIFACT}/labels", artifact_labels.ArtifactLabels.as_view()),
+    path(f"{_ARTIFACT}/labels/<int:label_id>", artifact_labels.OneArtifactLabel.as_view()),
+    path(f"{_ARTIFACT}/accessories", accessories.Accessories.as_view()),
+    path(f"{_ARTIFACT}/additions/vulnerabilities", additions.Vulnerabilities.as_view()),
+    path(f"{_ARTIFACT}/additions/<str:addition>", additions.Addition.as_view()),
     path(
         "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
         repositories.OneRepository.as_view(),

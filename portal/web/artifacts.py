@@ -9,15 +9,17 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.web.access import public_page, visible_project
-from portal.web.accessories import accessories_of, signed_among
 from portal.web.commands import Tool, pull_by_digest, pull_by_tag
 from portal.web.image_config import believable, run_config, steps
 from portal.web.repositories import index_content, repository_of
 from portal.web.shell import external_host
+from registry_sync.accessories import accessories_of
 from registry_sync.models import Artifact, ArtifactBlob, ArtifactReference, Repository, Tag
 
 M = TypeVar("M", bound=Model)
 _DOCKER = Tool("docker")
+# Rows of what is about an artifact that its page shows.
+_ACCESSORIES = 50
 _TITLE = "org.opencontainers.image.title"
 
 
@@ -62,6 +64,7 @@ def _detail(
     subject = None
     if artifact.subject_digest:
         subject = _artifacts(repository).filter(body_id=artifact.subject_digest).first()
+    accessories = accessories_of(repository, artifact.digest)
     context: dict[str, object] = {
         "section": "projects",
         "project": repository.project,
@@ -71,8 +74,8 @@ def _detail(
         "tags": tags,
         "manifest": _pretty(bytes(artifact.body.content)),
         "subject": subject,
-        "accessories": accessories_of(repository, artifact.digest),
-        "is_signed": artifact.digest in signed_among(repository, [artifact.digest]),
+        "accessories": accessories[:_ACCESSORIES],
+        "is_signed": any(accessory.is_signature for accessory in accessories),
         "built_at": believable(artifact.built_at),
         "pull_size": artifact.size,
         "by_digest": pull_by_digest(

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Project
 from portal.web.access import is_fragment, public_page, visible_project
-from portal.web.accessories import signed_among
 from portal.web.commands import TOOLS, Tool, pull_by_digest, pull_by_tag, tool_of
 from portal.web.paging import page_of
+from registry_sync.accessories import signed_among
 from registry_sync.models import Artifact, ArtifactReference, Repository, Tag
 
 # cosign and older clients tie signatures to a digest by the tag's name; not for people's eyes.

@@ -1,13 +1,16 @@
 """Talks to the registry behind the gateway (OCI distribution-spec 1.1)."""
 
+import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 
@@ -62,6 +65,17 @@ class RegistryClient:
             except requests.RequestException as error:
                 raise RegistryUnavailableError("the registry broke off") from error
         return bytes(content)
+
+    @contextmanager
+    def open_blob(self, repository: str, digest: str) -> Iterator[BinaryIO | None]:
+        """Give a blob's bytes to be read as far as wanted, or None where it is absent."""
+        path = f"{repository}/blobs/{digest}"
+        with self._send("GET", path, [(repository, ("pull",))], stream=True) as response:
+            if response.status_code == 404:
+                yield None
+                return
+            self._expect(response, 200)
+            yield cast(BinaryIO, _Body(response))
 
     def start_upload(self, repository: str, *, mount: str = "", source: str = "") -> StartedUpload:
         """Open an upload, or mount ``mount`` from the repository ``source``."""
@@ -150,6 +164,22 @@ class RegistryClient:
             raise RegistryRejectedError(response.status_code, code, digests)
         # 401 would mean that our own token is refused: trouble of ours, never the client's.
         raise RegistryUnavailableError(f"the registry answered {response.status_code}")
+
+
+class _Body(io.RawIOBase):
+    """A response's body as a file that is read once, from its beginning."""
+
+    def __init__(self, response: requests.Response) -> None:
+        """``response`` is closed by who opened it."""
+        self._response = response
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raises ``RegistryUnavailableError`` where they break off."""
+        try:
+            content: bytes = self._response.raw.read(None if size < 0 else size)
+        except HTTPError as error:
+            raise RegistryUnavailableError("the registry broke off") from error
+        return content
 
 
 def _errors(response: requests.Response) -> tuple[str, tuple[str, ...]]:

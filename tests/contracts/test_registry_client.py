@@ -158,6 +158,14 @@ class TestBlobs:
         digest = subject.upload(NAME, b"twelve bytes")
         assert subject.client.get_blob(NAME, digest, limit=11) is None
 
+    def test_it_is_read_as_far_as_wanted(self, subject: Subject) -> None:
+        digest = subject.upload(NAME, b"twelve bytes")
+        with subject.client.open_blob(NAME, digest) as stream:
+            assert stream is not None
+            assert (stream.read(6), stream.read(100), stream.read(1)) == (b"twelve", b" bytes", b"")
+        with subject.client.open_blob(NAME, some_digest()) as stream:
+            assert stream is None
+
 
 class TestUploads:
     def test_one_starts_with_a_place_for_the_bytes(self, subject: Subject) -> None:

@@ -80,6 +80,9 @@ _ROBOT: dict[str, object] = {
     ],
 }
 
+_ARTIFACTS = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts"
+_ARTIFACT = f"{_ARTIFACTS}/<str:reference>"
+
 # ``team`` is the private project; guest, developer and project admin are its members.
 ROWS = (
     Row("GET", "v2.0/ping", "/api/v2.0/ping", everyone(200)),
@@ -596,6 +599,68 @@ ROWS = (
         "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts/<str:reference>/tags",
         "/api/v2.0/projects/team/repositories/app/artifacts/latest/tags",
         MISSING_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/artifacts",
+        "/api/v2.0/projects/team/artifacts",
+        IN_TEAM,
+    ),
+    Row(
+        "POST",
+        _ARTIFACTS,
+        "/api/v2.0/projects/team/repositories/app/artifacts?from=team/other:v1",
+        (401, 404, 403, 404, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "DELETE",
+        _ARTIFACT,
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "POST",
+        f"{_ARTIFACT}/tags",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/tags",
+        (401, 404, 403, 404, 404, 404, 403, 404, 403),
+        {"name": "stable"},
+    ),
+    Row(
+        "DELETE",
+        f"{_ARTIFACT}/tags/<str:tag>",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/tags/latest",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "POST",
+        f"{_ARTIFACT}/labels",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/labels",
+        (401, 404, 403, 404, 404, 404, 403, 403, 403),
+        {"id": 1},
+    ),
+    Row(
+        "DELETE",
+        f"{_ARTIFACT}/labels/<int:label_id>",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/labels/1",
+        (401, 404, 403, 404, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/accessories",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/accessories",
+        (401, 404, 404, 404, 404, 404, 404, 403, 404),
+    ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/additions/vulnerabilities",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/additions/vulnerabilities",
+        (401, 404, 404, 404, 404, 404, 404, 403, 404),
+    ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/additions/<str:addition>",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/additions/files",
+        (401, 404, 404, 404, 404, 404, 404, 403, 404),
     ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
 )

@@ -5,12 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from accounts.models import Project
-from registry_sync.models import Repository
-from tests.factories import make_image, make_index, make_repository, push_image
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import labels
+from registry_sync.labels import Look
+from registry_sync.models import Repository, TagEvent
+from tests.factories import descriptor, make_image, make_index, make_repository, push_image
 from tests.portal.api.conftest import Answer, Caller, told
 
 pytestmark = pytest.mark.django_db
 Callers = Callable[[str], Caller]
+CONFIG = {"config": {"User": "app"}}
 BASE = "projects/team/repositories/web%252Fapp/artifacts"
 
 
@@ -18,7 +22,7 @@ BASE = "projects/team/repositories/web%252Fapp/artifacts"
 def app(team: Project) -> Repository:
     """Push an image under two tags, an index of two, and an image without a tag."""
     app = make_repository(team, "web/app")
-    image = make_image("app", config={"config": {"User": "app"}})
+    image = make_image("app", config=CONFIG)
     push_image(app, image, "v1")
     push_image(app, image, "stable")
     children = make_image("one"), make_image("two")
@@ -26,6 +30,21 @@ def app(team: Project) -> Repository:
         push_image(app, child, "")
     push_image(app, make_index(*children), "many", children=children)
     push_image(app, make_image("bare"), "")
+    return app
+
+
+@pytest.fixture
+def signed(team: Project) -> Repository:
+    """Push an image with a cosign signature by tag and one by subject, an SBOM and a scan."""
+    app = make_repository(team, "web/app")
+    image = make_image("signed")
+    push_image(app, image, "v1")
+    subject = descriptor(image.content, image.media_type)
+    cosign = "application/vnd.dev.cosign.artifact.sig.v1+json"
+    push_image(app, make_image("by tag"), f"{image.digest.replace(':', '-')}.sig")
+    push_image(app, make_image("by subject", artifactType=cosign, subject=subject), "")
+    push_image(app, make_image("bill", artifactType="application/spdx+json", subject=subject), "")
+    push_image(app, make_image("scan", artifactType="application/x-scan", subject=subject), "")
     return app
 
 
@@ -62,15 +81,52 @@ def test_the_list_holds_what_was_pushed_itself(caller: Callers, app: Repository)
 
 @pytest.mark.parametrize(
     ("q", "count"),
-    [("tags=*", 2), ("tags=nil", 1), ("tags=v1", 1), ("tags=~a", 2), ("tags=none", 0)],
+    [
+        ("tags=*", 2),
+        ("tags=nil", 1),
+        ("tags=v1", 1),
+        ("tags=~a", 2),
+        ("tags=none", 0),
+        ("type=IMAGE", 3),
+        ("type=image", 3),
+        ("type={CHART CNAI}", 0),
+        ("type=ROCKET", 0),
+        ("media_type=application/vnd.oci.image.config.v1%2Bjson", 2),
+        ("media_type=application/vnd.oci.image.index.v1%2Bjson", 1),
+        ("artifact_type=application/vnd.oci.image.config.v1%2Bjson", 2),
+        ("size=[~10]", 0),
+        ("size=[10~]", 3),
+        ("push_time=[2020-01-01~]", 3),
+        ("push_time=[~2020-01-01]", 0),
+        ("labels=1", 0),
+    ],
 )
 def test_filters(caller: Callers, app: Repository, q: str, count: int) -> None:
     assert len(digests(caller("carol").get(f"{BASE}?q={q}"))) == count
 
 
-@pytest.mark.parametrize("asked", ["q=tags={a b}", "q=config=x", "sort=config", "with_tag=so"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "q=tags={a b}",
+        "q=config=x",
+        "q=labels=word",
+        "q=labels=[1~2]",
+        "q=type=~I",
+        "q=size=[1]",
+        "q=size=~1",
+        "sort=config",
+        "with_tag=so",
+        "with_accessory=so",
+    ],
+)
 def test_strange_questions(caller: Callers, app: Repository, asked: str) -> None:
     assert caller("carol").get(f"{BASE}?{asked}").status_code == 400
+
+
+@pytest.mark.parametrize("sort", ["size", "-push_time", "digest", "id", "-artifact_type"])
+def test_sorts(caller: Callers, app: Repository, sort: str) -> None:
+    assert len(digests(caller("carol").get(f"{BASE}?sort={sort}"))) == 3
 
 
 def test_the_number_of_queries_does_not_grow(
@@ -78,12 +134,94 @@ def test_the_number_of_queries_does_not_grow(
     app: Repository,
     django_assert_max_num_queries: Callable[[int], object],
 ) -> None:
+    label = labels.create(None, look=Look("checked"), actor=SYSTEM_ACTOR)
     for number in range(5):
-        push_image(app, make_image(), f"t{number}")
+        pushed = push_image(app, make_image(), f"t{number}")
+        labels.attach(pushed, label, actor=SYSTEM_ACTOR)
     carol = caller("carol")
-    carol.get(BASE)
-    with django_assert_max_num_queries(12):  # type: ignore[attr-defined]
-        assert len(digests(carol.get(BASE))) == 8
+    everything = "with_label=true&with_accessory=true&with_inherited_accessory=true"
+    asked = f"{BASE}?{everything}&with_immutable_status=true"
+    carol.get(asked)
+    # Five of them say who asks and whether they may.
+    with django_assert_max_num_queries(5 + 10):  # type: ignore[attr-defined]
+        assert len(digests(carol.get(asked))) == 8
+
+
+def test_what_is_about_another_is_not_listed(caller: Callers, signed: Repository) -> None:
+    assert digests(caller("carol").get(BASE)) == {make_image("signed").digest}
+    shown = told(caller("carol").get("projects/team/repositories/web%252Fapp"))
+    assert shown["artifact_count"] == 1
+
+
+def test_accessories(caller: Callers, signed: Repository) -> None:
+    shown = told(caller("carol").get(f"{BASE}/v1?with_accessory=true"))["accessories"]
+    listed = caller("carol").get(f"{BASE}/v1/accessories")
+    assert listed["X-Total-Count"] == "4"
+    assert [row["type"] for row in told(listed)] == [
+        "signature.cosign",
+        "signature.cosign",
+        "sbom.harbor",
+        "subject.accessory",
+    ]
+    assert {row["digest"] for row in shown} == {row["digest"] for row in told(listed)}
+    row = told(listed)[0]
+    assert row["subject_artifact_digest"] == make_image("signed").digest
+    assert row["subject_artifact_repo"] == "team/web/app"
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ("q=type=signature.cosign", 2),
+        ("q=type={sbom.harbor subject.accessory}", 2),
+        ("q=type=~cosign", 2),
+        ("page=2&page_size=3", 1),
+        ("sort=-size", 4),
+    ],
+)
+def test_questions_about_accessories(
+    caller: Callers, signed: Repository, asked: str, count: int
+) -> None:
+    assert len(told(caller("carol").get(f"{BASE}/v1/accessories?{asked}"))) == count
+
+
+def test_strange_questions_about_accessories(caller: Callers, signed: Repository) -> None:
+    for asked in ("q=size=1", "q=type=[a~b]", "sort=icon"):
+        assert caller("carol").get(f"{BASE}/v1/accessories?{asked}").status_code == 400
+
+
+def test_a_platform_shows_the_signatures_of_its_index(caller: Callers, team: Project) -> None:
+    app = make_repository(team, "web/app")
+    child = make_image("child")
+    push_image(app, child, "")
+    index = make_index(child)
+    push_image(app, index, "many", children=(child,))
+    subject = descriptor(index.content, index.media_type)
+    notation = "application/vnd.cncf.notary.signature"
+    push_image(app, make_image("sig", artifactType=notation, subject=subject), "")
+    push_image(app, make_image("bill", artifactType="text/spdx", subject=subject), "")
+    asked = f"{BASE}/{child.digest}?with_inherited_accessory=true&with_accessory=true"
+    shown = told(caller("carol").get(asked))
+    assert [row["type"] for row in shown["inherited_accessories"]] == ["signature.notation"]
+    assert shown["inherited_accessories"][0]["subject_artifact_digest"] == index.digest
+    assert shown["accessories"] == []
+
+
+def test_the_artifacts_of_a_whole_project(caller: Callers, app: Repository, team: Project) -> None:
+    push_image(make_repository(team, "other"), make_image("elsewhere"), "v1")
+    everything = digests(caller("carol").get("projects/team/artifacts"))
+    assert len(everything) == 4
+    assert caller("mallory").get("projects/team/artifacts").status_code == 404
+
+
+def test_the_newest_of_each_repository(caller: Callers, app: Repository, team: Project) -> None:
+    push_image(make_repository(team, "other"), make_image("elsewhere"), "v1")
+    config = "q=media_type=application/vnd.oci.image.config.v1%2Bjson"
+    newest = f"projects/team/artifacts?latest_in_repository=true&{config}"
+    found = digests(caller("carol").get(newest))
+    assert found == {make_image("elsewhere").digest, make_image("bare").digest}
+    unasked = caller("carol").get("projects/team/artifacts?latest_in_repository=true")
+    assert unasked.status_code == 400
 
 
 def test_tags(caller: Callers, app: Repository) -> None:
@@ -103,3 +241,75 @@ def test_outsiders_see_nothing(caller: Callers, app: Repository) -> None:
     for path in (BASE, f"{BASE}/v1", f"{BASE}/v1/tags"):
         assert caller("mallory").get(path).status_code == 404
         assert caller("").get(path).status_code == 401
+
+
+# --- Changes --------------------------------------------------------------------------------------
+
+
+def test_a_new_tag(caller: Callers, app: Repository) -> None:
+    answer = caller("bob").post(f"{BASE}/v1/tags", {"name": "blessed"})
+    assert answer.status_code == 201
+    assert answer["Location"].endswith("/artifacts/v1/tags/blessed")
+    names = {tag["name"] for tag in told(caller("carol").get(f"{BASE}/blessed/tags"))}
+    assert names == {"v1", "stable", "blessed"}
+    event = TagEvent.objects.get(tag="blessed")
+    assert (event.to_digest, event.actor_name) == (make_image("app", config=CONFIG).digest, "bob")
+
+
+@pytest.mark.parametrize("name", ["v1", "many"])
+def test_a_tag_that_exists_is_not_moved(caller: Callers, app: Repository, name: str) -> None:
+    assert caller("bob").post(f"{BASE}/v1/tags", {"name": name}).status_code == 409
+
+
+@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "a b"}, {"name": "a" * 129}, []])
+def test_what_can_be_no_tag(caller: Callers, app: Repository, body: object) -> None:
+    assert caller("bob").post(f"{BASE}/v1/tags", body).status_code == 400
+
+
+def test_a_tag_is_taken_away(caller: Callers, app: Repository) -> None:
+    assert caller("alice").call("DELETE", f"{BASE}/v1/tags/many").status_code == 404
+    assert caller("bob").call("DELETE", f"{BASE}/v1/tags/stable").status_code == 403
+    assert caller("alice").call("DELETE", f"{BASE}/v1/tags/stable").status_code == 200
+    assert caller("carol").get(f"{BASE}/stable").status_code == 404
+    assert caller("carol").get(f"{BASE}/v1").status_code == 200
+
+
+def test_an_artifact_is_deleted_with_its_tags(caller: Callers, app: Repository) -> None:
+    assert caller("alice").call("DELETE", f"{BASE}/v1").status_code == 200
+    assert caller("carol").get(f"{BASE}/stable").status_code == 404
+    assert caller("alice").call("DELETE", f"{BASE}/v1").status_code == 404
+    child = make_image("one").digest
+    assert caller("alice").call("DELETE", f"{BASE}/{child}").status_code == 409
+
+
+def test_labels(caller: Callers, app: Repository, team: Project) -> None:
+    mine = labels.create(team, look=Look("team's"), actor=SYSTEM_ACTOR)
+    common = labels.create(None, look=Look("checked"), actor=SYSTEM_ACTOR)
+    bob = caller("bob")
+    for label in (mine, common):
+        assert bob.post(f"{BASE}/v1/labels", {"id": label.pk}).status_code == 200
+    assert bob.post(f"{BASE}/many/labels", {"id": common.pk}).status_code == 200
+    assert bob.post(f"{BASE}/v1/labels", {"id": mine.pk}).status_code == 409
+    shown = told(bob.get(f"{BASE}/v1?with_label=true"))["labels"]
+    assert [label["name"] for label in shown] == ["team's", "checked"]
+    assert told(bob.get(f"{BASE}/v1"))["labels"] == []
+    both = f"labels=({mine.pk} {common.pk})"
+    assert len(digests(bob.get(f"{BASE}?q={both}"))) == 1
+    assert len(digests(bob.get(f"{BASE}?q=labels={common.pk}"))) == 2
+    either = f"labels={{{mine.pk} {common.pk}}}"
+    assert len(digests(bob.get(f"{BASE}?q={either}"))) == 2
+    assert bob.call("DELETE", f"{BASE}/v1/labels/{mine.pk}").status_code == 200
+    assert bob.call("DELETE", f"{BASE}/v1/labels/{mine.pk}").status_code == 404
+    assert caller("carol").post(f"{BASE}/v1/labels", {"id": mine.pk}).status_code == 403
+
+
+def test_another_projects_label_is_not_there(
+    caller: Callers, app: Repository, library: Project
+) -> None:
+    other = labels.create(library, look=Look("library's"), actor=SYSTEM_ACTOR)
+    for answer in (
+        caller("bob").post(f"{BASE}/v1/labels", {"id": other.pk}),
+        caller("bob").call("DELETE", f"{BASE}/v1/labels/{other.pk}"),
+    ):
+        assert answer.status_code == 404
+    assert caller("bob").post(f"{BASE}/v1/labels", {"name": "x"}).status_code == 400

@@ -1,0 +1,287 @@
+"""Artifacts as the contract shows them, with as much about them as the caller asked for."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import Prefetch, QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from portal.api import query
+from portal.api.endpoint import API_ROOT
+from portal.api.labels import LabelOutput
+from registry_sync import accessories, additions
+from registry_sync.accessories import Accessory, Place
+from registry_sync.artifact_types import type_of
+from registry_sync.models import (
+    Artifact,
+    ArtifactBlob,
+    ArtifactLabel,
+    ArtifactReference,
+    Tag,
+)
+
+# The contract's parameters; the last three ask for what only a scanner or Notary v1 would know.
+OPTIONS = (
+    "with_tag",
+    "with_label",
+    "with_accessory",
+    "with_inherited_accessory",
+    "with_immutable_status",
+    "with_scan_overview",
+    "with_sbom_overview",
+    "with_signature",
+)
+# The contract has a time where there is none; this one is Go's for never.
+NEVER = "0001-01-01T00:00:00.000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much of an artifact a caller wants to see."""
+
+    tags: bool = True
+    labels: bool = False
+    accessories: bool = False
+    inherited: bool = False
+    immutability: bool = False
+
+    @classmethod
+    def of(cls, request: Request) -> "Options":
+        """Read the query string strictly."""
+        wanted = {name: query.boolean(request.query_params.get(name), name) for name in OPTIONS}
+        return cls(
+            tags=wanted["with_tag"] is not False,
+            labels=bool(wanted["with_label"]),
+            accessories=bool(wanted["with_accessory"]),
+            inherited=bool(wanted["with_inherited_accessory"]),
+            immutability=bool(wanted["with_immutable_status"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was looked up for a whole page of artifacts at once."""
+
+    options: Options = field(default_factory=Options)
+    accessories: Mapping[Place, Sequence[Accessory]] = field(default_factory=dict)
+    # The digests of the indexes that hold an artifact, by the artifact's number.
+    parents: Mapping[int, Sequence[Place]] = field(default_factory=dict)
+    is_immutable: Callable[[Tag], bool] = lambda tag: False
+
+
+class TagOutput(serializers.Serializer[Tag]):
+    """The contract's ``Tag``."""
+
+    id = serializers.IntegerField(source="pk")
+    repository_id = serializers.IntegerField()
+    artifact_id = serializers.IntegerField()
+    name = serializers.CharField()
+    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+    pull_time = serializers.SerializerMethodField()
+    immutable = serializers.SerializerMethodField()
+
+    def get_pull_time(self, tag: Tag) -> str:
+        """Return what the contract asks for; pulls are not counted yet."""
+        return NEVER
+
+    def get_immutable(self, tag: Tag) -> bool:
+        """Return whether a rule holds it, where that was asked for."""
+        around: Surroundings = self.context.get("around", Surroundings())
+        return around.is_immutable(tag)
+
+
+class AccessoryOutput(serializers.Serializer[Accessory]):
+    """The contract's ``Accessory``."""
+
+    id = serializers.IntegerField(source="artifact.pk")
+    artifact_id = serializers.IntegerField(source="artifact.pk")
+    subject_artifact_digest = serializers.CharField(source="subject_digest")
+    subject_artifact_repo = serializers.SerializerMethodField()
+    size = serializers.IntegerField(source="artifact.size")
+    digest = serializers.CharField(source="artifact.digest")
+    type = serializers.CharField(source="kind.value")
+    icon = serializers.SerializerMethodField()
+    creation_time = serializers.DateTimeField(source="artifact.pushed_at", default_timezone=UTC)
+
+    def get_subject_artifact_repo(self, accessory: Accessory) -> str:
+        """Return the full name of the repository, which is its subject's too."""
+        name: str = self.context.get("repository", "")
+        return name
+
+    def get_icon(self, accessory: Accessory) -> str:
+        """Return what the contract asks for; there are no icons here."""
+        return ""
+
+
+class ArtifactOutput(serializers.Serializer[Artifact]):
+    """The contract's ``Artifact``."""
+
+    id = serializers.IntegerField(source="pk")
+    type = serializers.SerializerMethodField()
+    media_type = serializers.SerializerMethodField()
+    manifest_media_type = serializers.CharField(source="media_type")
+    artifact_type = serializers.CharField()
+    project_id = serializers.IntegerField(source="repository.project_id")
+    repository_id = serializers.IntegerField()
+    repository_name = serializers.CharField(source="repository.name")
+    digest = serializers.CharField()
+    size = serializers.IntegerField()
+    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+    pull_time = serializers.SerializerMethodField()
+    extra_attrs = serializers.SerializerMethodField()
+    annotations = serializers.DictField()
+    references = serializers.SerializerMethodField()
+    tags = serializers.SerializerMethodField()
+    labels = serializers.SerializerMethodField()
+    accessories = serializers.SerializerMethodField()
+    inherited_accessories = serializers.SerializerMethodField()
+    addition_links = serializers.SerializerMethodField()
+
+    @property
+    def around(self) -> Surroundings:
+        """What was looked up beforehand."""
+        found: Surroundings = self.context["around"]
+        return found
+
+    def get_type(self, artifact: Artifact) -> str:
+        """Return Harbor's word for the kind."""
+        return type_of(artifact)
+
+    def get_media_type(self, artifact: Artifact) -> str:
+        """Return the configuration's media type; of an index its own."""
+        configurations = [blob for blob in artifact.blobs.all() if blob.position == 0]
+        if artifact.kind == Artifact.Kind.INDEX or not configurations:
+            return artifact.media_type
+        return configurations[0].media_type
+
+    def get_pull_time(self, artifact: Artifact) -> str:
+        """Return what the contract asks for; pulls are not counted yet."""
+        return NEVER
+
+    def get_extra_attrs(self, artifact: Artifact) -> dict[str, Any]:
+        """Return what the configuration says: of an image some of it, of a chart all."""
+        if artifact.kind == Artifact.Kind.OTHER:
+            return dict(artifact.config)
+        attributes = {
+            "architecture": artifact.architecture,
+            "os": artifact.os,
+            "variant": artifact.variant,
+            "author": artifact.author,
+            "created": artifact.built_at.isoformat() if artifact.built_at else "",
+        }
+        found: dict[str, Any] = {name: value for name, value in attributes.items() if value}
+        config = artifact.config.get("config")
+        return found | ({"config": config} if config else {})
+
+    def get_references(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """Return an index's manifests."""
+        return [_reference(entry) for entry in artifact.references.all()]
+
+    def get_tags(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """Return the tags that point to it."""
+        if not self.around.options.tags:
+            return []
+        context = {"around": self.around}
+        return [dict(TagOutput(tag, context=context).data) for tag in artifact.tags.all()]
+
+    def get_labels(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """Return its labels, where they were asked for."""
+        if not self.around.options.labels:
+            return []
+        return [dict(LabelOutput(entry.label).data) for entry in artifact.labelings.all()]
+
+    def get_accessories(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """Return what is about it, where that was asked for."""
+        if not self.around.options.accessories:
+            return []
+        place = artifact.repository_id, artifact.digest
+        return self._accessories(artifact, self.around.accessories.get(place, ()))
+
+    def get_inherited_accessories(self, artifact: Artifact) -> list[dict[str, Any]]:
+        """Return the signatures of the indexes that hold it, where that was asked for."""
+        found = []
+        for place in self.around.parents.get(artifact.pk, ()):
+            rows = [row for row in self.around.accessories.get(place, ()) if row.is_signature]
+            found += self._accessories(artifact, rows)
+        return found
+
+    def get_addition_links(self, artifact: Artifact) -> dict[str, Any]:
+        """Return where to read more of it."""
+        project, _, path = artifact.repository.name.partition("/")
+        base = f"{API_ROOT}/projects/{project}/repositories/{quote(quote(path, safe=''), safe='')}"
+        return {
+            name: {
+                "href": f"{base}/artifacts/{artifact.digest}/additions/{name}",
+                "absolute": False,
+            }
+            for name in additions.names_for(artifact)
+        }
+
+    def _accessories(self, artifact: Artifact, rows: Iterable[Accessory]) -> list[dict[str, Any]]:
+        context = {"repository": artifact.repository.name}
+        return [dict(AccessoryOutput(row, context=context).data) for row in rows]
+
+
+def detailed(found: QuerySet[Artifact], options: Options) -> QuerySet[Artifact]:
+    """Fetch with them what the output shows."""
+    references = ArtifactReference.objects.select_related("child")
+    references = references.defer("child__config", "child__annotations")
+    configurations = ArtifactBlob.objects.filter(position=0)
+    found = found.select_related("repository__project").prefetch_related(
+        Prefetch("references", references), Prefetch("blobs", configurations)
+    )
+    if options.tags:
+        found = found.prefetch_related("tags")
+    if options.labels:
+        labelings = ArtifactLabel.objects.select_related("label")
+        found = found.prefetch_related(Prefetch("labelings", labelings))
+    return found
+
+
+def output(rows: Iterable[Artifact], options: Options) -> list[dict[str, Any]]:
+    """Show artifacts that were fetched by ``detailed``."""
+    artifacts = list(rows)
+    context = {"around": _surroundings(artifacts, options)}
+    return [dict(ArtifactOutput(artifact, context=context).data) for artifact in artifacts]
+
+
+def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundings:
+    parents = _parents(artifacts) if options.inherited else {}
+    places = [place for held in parents.values() for place in held]
+    if options.accessories:
+        places += [(artifact.repository_id, artifact.digest) for artifact in artifacts]
+    found: Mapping[Place, Sequence[Accessory]] = {}
+    if places:
+        found = accessories.accessories_among(
+            {repository_id for repository_id, _digest in places},
+            {digest for _repository_id, digest in places},
+        )
+    return Surroundings(options, found, parents)
+
+
+def _parents(artifacts: Sequence[Artifact]) -> dict[int, list[Place]]:
+    """Return the live indexes that hold each artifact."""
+    found: dict[int, list[Place]] = {}
+    edges = ArtifactReference.objects.filter(child__in=artifacts, parent__trash_entry=None)
+    rows = edges.order_by("parent_id").values_list(
+        "child_id", "parent__repository_id", "parent__body_id"
+    )
+    for child_id, repository_id, digest in rows.distinct():
+        found.setdefault(child_id, []).append((repository_id, digest))
+    return found
+
+
+def _reference(entry: ArtifactReference) -> dict[str, Any]:
+    platform = {"architecture": entry.architecture, "os": entry.os, "variant": entry.variant}
+    return {
+        "parent_id": entry.parent_id,
+        "child_id": entry.child_id,
+        "child_digest": entry.child.digest,
+        "platform": platform,
+        "annotations": entry.annotations,
+        "urls": [],
+    }
