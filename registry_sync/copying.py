@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -19,7 +18,7 @@ from accounts.errors import BadRequest, Conflict, NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs, catalog, manifests, upstream, usage
+from registry_sync import admission, blobs, catalog, manifests, transactions, upstream, usage
 from registry_sync.accessories import accessories_among, subject_of_tag
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
@@ -104,15 +103,17 @@ def add_tag(artifact: Artifact, name: str, *, actor: Actor, is_move: bool = Fals
     admission.require_writable(is_read_only=repository.project.is_read_only)
     admission.require_tag_allowed(actor.principal, name)
     push = _push(artifact, repository, name)
-    with transaction.atomic():
-        # Every writer of the project's tags waits for this row, so that the answer stays true.
+
+    def commit() -> None:
+        # Every writer of the project's tags waits for this row, so that the answers stay true.
         usage.lock(repository.project_id)
-        existing = Tag.objects.filter(repository=repository, name=name).first()
-        if existing is not None and not is_move:
+        if not is_move and Tag.objects.filter(repository=repository, name=name).exists():
             raise Conflict(_("A tag of this name exists in the repository."), field="name")
         if not Artifact.objects.live().filter(pk=artifact.pk).exists():
             raise NotFound(_("artifact not found"))
         catalog.commit_manifest(repository, push, actor=actor)
+
+    transactions.run(commit)
     return Tag.objects.get(repository=repository, name=name)
 
 
@@ -263,7 +264,8 @@ def _finish(
     """Move the tags, all or none, and write down from where it came."""
     origin = f"{source.repository.name}@{source.digest}"
     pushes = [_push(target, repository, tag) for tag in sorted(tags)]
-    with transaction.atomic():
+
+    def commit() -> None:
         for push in pushes:
             catalog.commit_manifest(repository, push, actor=actor)
         audit.record(
@@ -273,6 +275,8 @@ def _finish(
             project=repository.project,
             detail={"from": origin, "tags": sorted(tags)},
         )
+
+    transactions.run(commit)
     return target
 
 
