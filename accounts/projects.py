@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,7 +13,7 @@ from accounts import access, audit, configuration, outbox
 from accounts.errors import BadRequest, Conflict, Denied, NotFound
 from accounts.models import Project, ProjectAlias, ProjectMember, User
 from accounts.models.projects import RESERVED_PROJECT_NAMES
-from accounts.principals import Actor
+from accounts.principals import Actor, Principal
 from accounts.roles import Role
 
 _MAX_BYTES = 2**63 - 1
@@ -157,16 +158,86 @@ def _rename(project: Project, name: str, alias_life: datetime.timedelta, actor: 
 
 @transaction.atomic
 def remove(project: Project, *, actor: Actor) -> Project:
-    """Delete a project: invisible at once, its name free at once, its tokens void at once.
+    """Put a project into the trash: invisible, its name free and its tokens void at once.
 
-    Rows and bytes stay until they are collected. Raises ``NotFound`` when it is gone already.
+    It can be restored for as many days as it keeps what is deleted in it. Raises ``NotFound``
+    when it is gone already.
     """
     locked = _locked(project)
-    locked.deleted_at = timezone.now()
-    locked.save(update_fields=["deleted_at", "updated_at"])
+    now = timezone.now()
+    locked.deleted_at = now
+    locked.purge_at = now + datetime.timedelta(days=locked.trash_days)
+    locked.save(update_fields=["deleted_at", "purge_at", "updated_at"])
     locked.aliases.all().delete()
     audit.record(actor, "delete_project", locked.name, project=locked)
     outbox.emit("project.deleted", f"project:{locked.pk}", name=locked.name)
+    return locked
+
+
+def trashed_for(principal: Principal) -> QuerySet[Project]:
+    """Return the deleted projects that the caller may know of: its administrators' own."""
+    trashed = Project.objects.trashed()
+    if principal.is_administrator or principal.is_auditor:
+        return trashed
+    own = ProjectMember.objects.filter(
+        user_id=principal.user_id or 0, role=Role.PROJECT_ADMIN.value
+    )
+    return trashed.filter(pk__in=own.values("project_id"))
+
+
+def restore(project: Project, *, name: str = "", actor: Actor) -> Project:
+    """Bring a deleted project back, under another name where one is given.
+
+    Its images were never touched: their place in the registry is not tied to the name. Raises
+    ``BadRequest`` (with ``field``), and ``Conflict`` where the name is taken meanwhile or its time
+    in the trash is over.
+    """
+    _require_unreserved(name or project.name)
+    try:
+        return _restore(project, name or project.name, actor)
+    except IntegrityError as error:
+        raise Conflict(_("A project of this name exists."), field="name") from error
+
+
+@transaction.atomic
+def _restore(project: Project, name: str, actor: Actor) -> Project:
+    locked = _locked_in_trash(project)
+    if locked.purge_at is None or locked.purge_at <= timezone.now():
+        raise Conflict(_("The project's time in the trash is over."))
+    former, locked.name = locked.name, name
+    _require_sound(locked)
+    locked.deleted_at = locked.purge_at = None
+    locked.save(update_fields=["name", "deleted_at", "purge_at", "updated_at"])
+    _take_name(locked)
+    audit.record(actor, "restore_project", name, project=locked, detail={"former": former})
+    outbox.emit("project.restored", f"project:{locked.pk}", name=name)
+    return locked
+
+
+@transaction.atomic
+def begin_purge(project: Project, *, actor: Actor) -> Project:
+    """Let a deleted project never be restored; what it held may be given up from now on.
+
+    Raises ``Conflict`` for one that is alive or purged.
+    """
+    locked = _locked_in_trash(project)
+    now = timezone.now()
+    if locked.purge_at is None or locked.purge_at > now:
+        locked.purge_at = now
+        locked.save(update_fields=["purge_at", "updated_at"])
+    audit.record(actor, "purge_project", locked.name, project=locked)
+    return locked
+
+
+def mark_purged(project: Project) -> None:
+    """Note that everything a deleted project held was given up."""
+    Project.objects.trashed().filter(pk=project.pk).update(purged_at=timezone.now())
+
+
+def _locked_in_trash(project: Project) -> Project:
+    locked = Project.objects.trashed().select_for_update().filter(pk=project.pk).first()
+    if locked is None:
+        raise Conflict(_("The project is not in the trash."))
     return locked
 
 

@@ -16,7 +16,16 @@ from django.utils import timezone
 
 from accounts import audit_chain
 from accounts.errors import DomainError, Unavailable
-from registry_sync import audit_purge, executions, fsck, housekeeping, relay, schedules
+from registry_sync import (
+    audit_purge,
+    bulk,
+    executions,
+    fsck,
+    housekeeping,
+    purging,
+    relay,
+    schedules,
+)
 from registry_sync.executions import Kind
 from registry_sync.failpoints import hit
 from registry_sync.leases import LeaseLostError
@@ -29,9 +38,16 @@ KINDS: dict[str, Kind] = {
     housekeeping.KIND: Kind(housekeeping.run),
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
+    purging.KIND: Kind(purging.run),
+    bulk.DELETION: Kind(bulk.run_deletion),
+    bulk.UNDO: Kind(bulk.run_undo),
 }
 # What runs by itself on every Moorage: second, minute, hour, day, month, weekday.
-DEFAULT_SCHEDULES = {housekeeping.KIND: "0 17 * * * *", fsck.KIND: "0 30 3 * * 0"}
+DEFAULT_SCHEDULES = {
+    housekeeping.KIND: "0 17 * * * *",
+    fsck.KIND: "0 30 3 * * 0",
+    purging.KIND: "0 41 * * * *",
+}
 # Who is told of which events.
 CONSUMERS: relay.Consumers = {}
 # So long one message goes on with what else is runnable, before other messages get their turn.

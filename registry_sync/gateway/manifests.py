@@ -120,7 +120,8 @@ def _delete(request: HttpRequest, standing: Standing, reference: str) -> HttpRes
     repository, actor = standing.repository(), standing.actor(request)
     try:
         if ":" in reference:
-            trash.delete_artifact(repository, reference, actor=actor)
+            # What a client did not name stays: it may delete an index's manifests itself.
+            trash.delete_artifact(repository, reference, actor=actor, with_children=False)
         else:
             trash.delete_tag(repository, reference, actor=actor)
     except NotFound as error:
