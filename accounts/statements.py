@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.expressions import DatabaseDefault
 
 
@@ -66,26 +66,58 @@ def insert(rows: Iterable[models.Model], tail: str = "") -> Statement:
         for field in model._meta.concrete_fields
         if isinstance(getattr(given[0], field.attname), DatabaseDefault)
     )
-    fields, head = _head(model, omitted)
+    fields = _fields(model, omitted)
+    here = connections[DEFAULT_DB_ALIAS]
     parameters = [
-        field.get_db_prep_save(field.pre_save(row, True), connection)  # noqa: FBT003 - Django's
+        field.get_db_prep_save(field.pre_save(row, True), here)  # noqa: FBT003 - Django's
         for row in given
         for field in fields
     ]
-    row_marks = f"({marks(fields)})"
-    return Statement(f"{head}{', '.join([row_marks] * len(given))} {tail}", parameters)
+    return _inserted(model, fields, len(given), parameters, tail)
+
+
+def insert_values(
+    model: type[models.Model],
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    tail: str = "",
+) -> Statement:
+    """Insert many small rows, at least one: the named columns' values as the driver takes them.
+
+    A column that is not named gets its field's default.
+    """
+    fields = _fields(model, frozenset())
+    here = connections[DEFAULT_DB_ALIAS]
+    by_name = {field.attname: field for field in fields}
+    named = tuple(by_name.pop(name) for name in names)
+    others = tuple(field for field in by_name.values() if not field.has_db_default())
+    rest = tuple(field.get_db_prep_save(field.get_default(), here) for field in others)
+    parameters = [value for row in rows for value in row + rest]
+    return _inserted(model, named + others, len(rows), parameters, tail)
+
+
+Fields = tuple["models.Field[Any, Any]", ...]
 
 
 @lru_cache(maxsize=256)
-def _head(
-    model: type[models.Model], omitted: frozenset[str]
-) -> tuple[tuple["models.Field[Any, Any]", ...], str]:
-    """The fields that are written, and ``INSERT INTO table (columns) VALUES``."""
-    fields = tuple(
+def _fields(model: type[models.Model], omitted: frozenset[str]) -> Fields:
+    """What is written of a row."""
+    return tuple(
         field
         for field in model._meta.concrete_fields
         if field is not model._meta.auto_field and field.attname not in omitted
     )
+
+
+def _inserted(
+    model: type[models.Model], fields: Fields, count: int, parameters: list[Any], tail: str
+) -> Statement:
+    return Statement(f"{_insertion(model, fields, count)} {tail}", parameters)
+
+
+@lru_cache(maxsize=1024)
+def _insertion(model: type[models.Model], fields: Fields, count: int) -> str:
+    """``INSERT INTO table (columns) VALUES (…), …``: names of our own models, values as marks."""
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    # Names of our own models; every value is a parameter.
-    return fields, f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608
+    values = ", ".join([f"({marks(fields)})"] * count)
+    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {values}'  # noqa: S608

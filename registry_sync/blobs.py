@@ -226,8 +226,11 @@ def _lock_and_touch(
     such calls cannot wait for each other.
     """
     wanted = sorted(set(digests))
-    missing = statements.insert(
-        [Blob(digest=digest, generation=_new_generation(), touched_at=now) for digest in wanted],
+    at = statements.moment(now)
+    missing = statements.insert_values(
+        Blob,
+        ("digest", "generation", "touched_at"),
+        [(digest, _new_generation(), at) for digest in wanted],
         "ON CONFLICT (digest) DO NOTHING",
     )
     rows = {row.digest: row for row in _lock(wanted, now, missing)}
@@ -242,8 +245,7 @@ def _lock_and_touch(
             if digest not in revivable:
                 raise BlobMissingError(digest)
             generations[digest] = _new_generation()
-            revive = [generations[digest], statements.moment(now), digest]
-            statements.run(Statement(_REVIVE, revive))
+            statements.run(Statement(_REVIVE, [generations[digest], at, digest]))
     _touch_stale(rows.values(), now)
     return generations
 
@@ -273,10 +275,10 @@ def linked(
     updated = "touched_at = excluded.touched_at"
     if state == RepositoryBlob.State.PRESENT:
         updated += ", state = excluded.state"
-    rows = [
-        RepositoryBlob(repository=repository, digest=digest, kind=kind, state=state, touched_at=now)
-        for digest in sorted(set(digests))
-    ]
-    return statements.insert(
-        rows, f"ON CONFLICT (repository_id, digest, kind) DO UPDATE SET {updated}"
+    at = statements.moment(now)
+    return statements.insert_values(
+        RepositoryBlob,
+        ("repository_id", "digest", "kind", "state", "touched_at"),
+        [(repository.pk, digest, kind.value, state.value, at) for digest in sorted(set(digests))],
+        f"ON CONFLICT (repository_id, digest, kind) DO UPDATE SET {updated}",
     )

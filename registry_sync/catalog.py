@@ -266,18 +266,16 @@ def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> lis
         for position, entry in enumerate(manifest.children)
         if entry.digest in children
     ]
+    found = [statements.insert(references)] if references else []
     uses = [
-        ArtifactBlob(
-            artifact_id=artifact.pk,
-            blob_id=entry.digest,
-            position=position,
-            media_type=entry.media_type,
-            size=push.blob_sizes[entry.digest],
-        )
+        (artifact.pk, entry.digest, position, entry.media_type, push.blob_sizes[entry.digest])
         for position, entry in _blob_entries(manifest)
         if entry.digest in push.blob_sizes
     ]
-    return [statements.insert(rows) for rows in (references, uses) if rows]
+    if uses:
+        columns = ("artifact_id", "blob_id", "position", "media_type", "size")
+        found.append(statements.insert_values(ArtifactBlob, columns, uses))
+    return found
 
 
 def _blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:

@@ -44,15 +44,16 @@ def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None
     Raises ``Denied`` where that would go over the storage limit: the caller's transaction must
     then be rolled back.
     """
-    rows = [
-        ProjectBlob(project_id=project.pk, digest=digest, size=sizes[digest])
-        for digest in sorted(sizes)
-    ]
-    if not rows:
+    if not sizes:
         return
     # Only what is returned was not there: the others count already.
-    tail = "ON CONFLICT (project_id, digest) DO NOTHING RETURNING size"
-    added = sum(size for (size,) in statements.run(statements.insert(rows, tail)))
+    counted = statements.insert_values(
+        ProjectBlob,
+        ("project_id", "digest", "size"),
+        [(project.pk, digest, sizes[digest]) for digest in sorted(sizes)],
+        "ON CONFLICT (project_id, digest) DO NOTHING RETURNING size",
+    )
+    added = sum(size for (size,) in statements.run(counted))
     limit = _in_force(project.storage_limit)
     quota.require_room(used=usage.used_bytes, added=added, limit=limit)
     if not added:

@@ -1,4 +1,8 @@
-"""What the registry holds: the truth about repositories, artifacts, tags and blobs."""
+"""What the registry holds: the truth about repositories, artifacts, tags and blobs.
+
+A foreign key with which a unique constraint or an index begins has none of its own: a push writes
+each of them for every row.
+"""
 
 from typing import Self
 
@@ -53,7 +57,7 @@ class Repository(models.Model):
     """A named collection of artifacts in a project; ``path`` is the name below the project."""
 
     project = models.ForeignKey(
-        "accounts.Project", on_delete=models.PROTECT, related_name="repositories"
+        "accounts.Project", on_delete=models.PROTECT, related_name="repositories", db_index=False
     )
     path = ByteOrderedCharField(max_length=255)
     description = models.TextField(blank=True)
@@ -116,7 +120,9 @@ class Artifact(models.Model):
         INDEX = "index", _("Multi-platform image")
         OTHER = "other", _("Artifact")
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="artifacts")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.PROTECT, related_name="artifacts", db_index=False
+    )
     body = models.ForeignKey(
         ManifestBody, on_delete=models.PROTECT, db_column="digest", related_name="artifacts"
     )
@@ -132,7 +138,7 @@ class Artifact(models.Model):
     variant = models.CharField(max_length=64, blank=True)
     author = models.CharField(max_length=512, blank=True)
     built_at = models.DateTimeField(null=True, blank=True)
-    # The image's configuration as pushed; empty for other artifacts.
+    # The configuration as pushed: an image's, a chart's metadata; empty where it is no JSON.
     config = models.JSONField(default=dict)
     annotations = models.JSONField(default=dict)
     subject_digest = ByteOrderedCharField(max_length=71, blank=True)
@@ -207,7 +213,9 @@ class RepositoryBlob(models.Model):
         EXPECTED = "expected"
         PRESENT = "present"
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="blobs")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.PROTECT, related_name="blobs", db_index=False
+    )
     digest = ByteOrderedCharField(max_length=71)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     state = models.CharField(max_length=8, choices=State.choices)
@@ -228,7 +236,9 @@ class RepositoryBlob(models.Model):
 class ArtifactReference(models.Model):
     """An index's entry: which child, for which platform."""
 
-    parent = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="references")
+    parent = models.ForeignKey(
+        Artifact, on_delete=models.CASCADE, related_name="references", db_index=False
+    )
     child = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="parents")
     position = models.PositiveIntegerField()
     os = models.CharField(max_length=64, blank=True)
@@ -254,7 +264,9 @@ class ArtifactReference(models.Model):
 class ArtifactBlob(models.Model):
     """A manifest's use of a blob: its config (position 0) or a layer (1 = bottom)."""
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="blobs")
+    artifact = models.ForeignKey(
+        Artifact, on_delete=models.CASCADE, related_name="blobs", db_index=False
+    )
     blob = models.ForeignKey(
         Blob, on_delete=models.PROTECT, db_column="digest", related_name="artifacts"
     )
@@ -276,7 +288,9 @@ class ArtifactBlob(models.Model):
 class ProjectBlob(models.Model):
     """What counts, once, in a project's quota."""
 
-    project = models.ForeignKey("accounts.Project", on_delete=models.PROTECT, related_name="+")
+    project = models.ForeignKey(
+        "accounts.Project", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     digest = ByteOrderedCharField(max_length=71)
     size = models.BigIntegerField()
 
@@ -292,7 +306,9 @@ class ProjectBlob(models.Model):
 class Tag(models.Model):
     """A pointer to an artifact."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="tags")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.PROTECT, related_name="tags", db_index=False
+    )
     name = ByteOrderedCharField(max_length=128)
     # Null only between insert-or-ignore and the end of the transaction that made the row.
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="tags", null=True)
@@ -324,7 +340,9 @@ class TagEvent(models.Model):
         DELETE = "delete", _("Deleted")
         RESTORE = "restore", _("Restored")
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     tag = ByteOrderedCharField(max_length=128)
     from_digest = ByteOrderedCharField(max_length=71, blank=True)
     to_digest = ByteOrderedCharField(max_length=71, blank=True)
