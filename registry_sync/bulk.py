@@ -35,7 +35,7 @@ class Selection:
 
     def tags(self, repository: Repository) -> QuerySet[Tag]:
         """Return them; the tags that tools use among themselves follow their images."""
-        tags = tag_filters.for_people(Tag.objects.filter(repository=repository))
+        tags = tag_filters.tags_for_people(Tag.objects.filter(repository=repository))
         if self.names:
             return tags.filter(name__in=self.names)
         return tag_filters.matching(tags, self.query)

@@ -4,15 +4,14 @@ import re
 
 from django.db.models import Q, QuerySet
 
+from registry_sync.accessories import TOOL_TAG
 from registry_sync.models import Tag
 
-# cosign and older clients tie signatures to a digest by the tag's name; not for people's eyes.
-TOOL_TAG = Q(name__startswith="sha256-") & Q(name__regex=r"^sha256-[0-9a-f]{64}(\..*)?$")
 _DIGEST_QUERY = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 MAX_QUERY = 256
 
 
-def for_people(tags: QuerySet[Tag]) -> QuerySet[Tag]:
+def tags_for_people(tags: QuerySet[Tag]) -> QuerySet[Tag]:
     """Leave out the tags that tools use among themselves, and those not made yet."""
     return tags.filter(artifact__isnull=False).exclude(TOOL_TAG)
 

@@ -14,8 +14,9 @@ from accounts.principals import Principal
 from accounts.roles import ROLE_ACTIONS, Role
 from portal.web.access import SignInNeeded, is_fragment, principal_of, public_page
 from portal.web.commands import TOOLS, first_push, tool_of
-from portal.web.repositories import one_per_artifact, tag_rows, tags_for_people, with_artifacts
+from portal.web.repositories import one_per_artifact, tag_rows, with_artifacts
 from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
+from registry_sync.tag_filters import tags_for_people
 
 _RECENT = 8
 _PUSHING_ROLES = [role.value for role in Role if "repository:push" in ROLE_ACTIONS[role]]

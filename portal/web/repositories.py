@@ -1,11 +1,10 @@
 """Pages about repositories: tags first."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -16,10 +15,8 @@ from portal.web.commands import TOOLS, Tool, pull_by_digest, pull_by_tag, tool_o
 from portal.web.paging import page_of
 from registry_sync.accessories import signed_among
 from registry_sync.models import Artifact, ArtifactReference, Repository, Tag
+from registry_sync.tag_filters import matching, tags_for_people
 
-# cosign and older clients tie signatures to a digest by the tag's name; not for people's eyes.
-_FALLBACK_TAG = Q(name__startswith="sha256-") & Q(name__regex=r"^sha256-[0-9a-f]{64}(\..*)?$")
-_DIGEST_QUERY = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _ATTESTATION = "vnd.docker.reference.type"
 # The platform whose size stands for a multi-platform image: the one most people pull.
 _USUAL_PLATFORM = ("linux", "amd64")
@@ -99,11 +96,6 @@ class TagRow:
         return [self.artifact.platform.removeprefix("linux/")] if self.artifact.platform else []
 
 
-def tags_for_people(tags: QuerySet[Tag]) -> QuerySet[Tag]:
-    """Leave out the tags that tools use among themselves, and those not made yet."""
-    return tags.filter(artifact__isnull=False).exclude(_FALLBACK_TAG)
-
-
 def with_artifacts(tags: QuerySet[Tag]) -> QuerySet[Tag]:
     """Read the artifacts along, without their large columns."""
     return tags.select_related("artifact").defer("artifact__config", "artifact__annotations")
@@ -172,21 +164,6 @@ def one_per_artifact(rows: list[TagRow], *, expanded: str = "") -> list[TagRow]:
     return kept
 
 
-def _filtered(tags: QuerySet[Tag], query: str) -> QuerySet[Tag]:
-    """Keep the tags that match: part of a name, a pattern with ``*``, or a digest's beginning."""
-    if "*" in query:
-        first, *middle, last = query.split("*")
-        tags = tags.filter(name__startswith=first, name__endswith=last)
-        for part in filter(None, middle[:5]):
-            tags = tags.filter(name__contains=part)
-        return tags
-    matches = Q(name__icontains=query)
-    digest = _DIGEST_QUERY.fullmatch(query)
-    if digest:
-        matches |= Q(artifact__body__digest__startswith=f"sha256:{digest[1]}")
-    return tags.filter(matches)
-
-
 @require_safe
 @public_page
 def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
@@ -195,7 +172,7 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
     tool = tool_of(request)
     query = request.GET.get("q", "").strip()[:256]
     all_tags = tags_for_people(Tag.objects.filter(repository=repository))
-    listed = page_of(request, with_artifacts(_filtered(all_tags, query) if query else all_tags))
+    listed = page_of(request, with_artifacts(matching(all_tags, query)))
     for tag in listed:
         tag.repository = repository
     rows = one_per_artifact(tag_rows(listed, tool), expanded=request.GET.get("expand", ""))
