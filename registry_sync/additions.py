@@ -4,14 +4,15 @@ Everything comes from the manifest, the configuration or one layer, read as a bo
 nothing is ever extracted. Whoever pushed it wrote whatever they liked.
 """
 
-import gzip
 import io
 import json
 import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any, Protocol, cast
+
+import zstandard
 
 from accounts.errors import BadRequest, NotFound, Unavailable
 from registry_sync.artifact_types import type_of
@@ -24,6 +25,16 @@ MAX_TEXT = 1024 * 1024
 MAX_LAYER = 32 * 1024 * 1024
 _MAX_MEMBERS = 10_000
 _MAX_FILES = 5_000
+_PART_BYTES = 64 * 1024
+_UNREADABLE = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    zlib.error,
+    zstandard.ZstdError,
+)
 
 _JSON = "application/json; charset=utf-8"
 _MARKDOWN = "text/markdown; charset=utf-8"
@@ -217,23 +228,23 @@ def _from_archive(
         if stream is None:
             raise NotFound("Its bytes are not here.")
         try:
-            found = _search(stream, is_wanted, is_gzip=layer.media_type.endswith("gzip"))
-        except (
-            tarfile.TarError,
-            EOFError,
-            OSError,
-            ValueError,
-            OverflowError,
-            zlib.error,
-        ) as error:
+            found = _search(_unpacked(_Bounded(stream), layer.media_type), is_wanted)
+        except _UNREADABLE as error:
             raise NotFound("Its archive cannot be read.") from error
     if found is None:
         raise NotFound(f"It has no {name}.")
     return found
 
 
-def _search(stream: BinaryIO, is_wanted: Callable[[str], bool], *, is_gzip: bool) -> bytes | None:
-    content: Any = gzip.GzipFile(fileobj=_Bounded(stream)) if is_gzip else stream
+def _unpacked(stream: "_Readable", media_type: str) -> "_Readable":
+    if media_type.endswith("gzip"):
+        return _Gunzip(stream)
+    if media_type.endswith("zstd"):
+        return zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", stream))
+    return stream
+
+
+def _search(content: "_Readable", is_wanted: Callable[[str], bool]) -> bytes | None:
     with tarfile.open(fileobj=_Bounded(content), mode="r|") as archive:
         for number, member in enumerate(archive):
             if number >= _MAX_MEMBERS:
@@ -246,19 +257,42 @@ def _search(stream: BinaryIO, is_wanted: Callable[[str], bool], *, is_gzip: bool
     return None
 
 
-class _Bounded(io.RawIOBase):
-    """Reads at most ``MAX_LAYER`` bytes, however much a small archive says it becomes."""
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
-    def __init__(self, source: Any) -> None:
+
+class _Gunzip:
+    """Unpacks the first member of a gzip file; a million empty ones would cost seconds."""
+
+    def __init__(self, source: _Readable) -> None:
+        """``source`` is read and never closed."""
+        self._source = source
+        self._state = zlib.decompressobj(wbits=31)
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, fewer at the end. Raises ``EOFError`` where it is cut off."""
+        content = bytearray()
+        while len(content) < size and not self._state.eof:
+            packed = self._state.unconsumed_tail or self._source.read(_PART_BYTES)
+            if not packed:
+                raise EOFError("cut off")
+            content += self._state.decompress(packed, size - len(content))
+        return bytes(content)
+
+
+class _Bounded(io.RawIOBase):
+    """Reads at most ``MAX_LAYER`` bytes: of what is stored, and of what that says it becomes."""
+
+    def __init__(self, source: _Readable) -> None:
         """``source`` is read and never closed."""
         self._source = source
         self._left = MAX_LAYER
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes. Raises ``ValueError`` where there would be too many."""
         if size < 0 or size > self._left:
             size = self._left + 1
-        content: bytes = self._source.read(size)
+        content = self._source.read(size)
         self._left -= len(content)
         if self._left < 0:
             raise ValueError("more than is read of an archive")

@@ -28,6 +28,8 @@ IMAGE_CONFIG_TYPES = frozenset(
         "application/vnd.docker.container.image.v1+json",
     }
 )
+# OCI image-spec 1.1, "Guidance for an Empty Descriptor".
+EMPTY_CONFIG_TYPE = "application/vnd.oci.empty.v1+json"
 # Layers that may be absent from a registry: clients fetch them from their ``urls``.
 NON_DISTRIBUTABLE_TYPES = frozenset(
     {
@@ -95,6 +97,13 @@ class Manifest:
     def is_image(self) -> bool:
         """True where the config is a container image's."""
         return self.config is not None and self.config.media_type in IMAGE_CONFIG_TYPES
+
+    @property
+    def is_described(self) -> bool:
+        """True where the config says something: an image's, a chart's, a model's."""
+        if self.config is None or self.config.media_type == EMPTY_CONFIG_TYPE:
+            return False
+        return self.is_image or self.config.media_type.endswith("+json")
 
 
 def is_digest(text: str) -> bool:

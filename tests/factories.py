@@ -98,6 +98,29 @@ def make_image(
     return Image(media_type, encoded(document), (config_bytes, *layer_bytes))
 
 
+def make_artifact(
+    config_type: str,
+    config: dict[str, Any],
+    *layers: tuple[str, bytes, str],
+    **more: Any,
+) -> Image:
+    """Make an artifact that is no image; a layer is a media type, bytes and a path (or nothing)."""
+    config_bytes = encoded(config)
+    title = "org.opencontainers.image.title"
+    document = {
+        "schemaVersion": 2,
+        "mediaType": manifests.OCI_MANIFEST,
+        "config": descriptor(config_bytes, config_type),
+        "layers": [
+            descriptor(content, media_type, **({"annotations": {title: path}} if path else {}))
+            for media_type, content, path in layers
+        ],
+        **more,
+    }
+    contents = tuple(content for _type, content, _path in layers)
+    return Image(manifests.OCI_MANIFEST, encoded(document), (config_bytes, *contents))
+
+
 def make_index(*children: Image, **more: Any) -> Image:
     """Make an index over images that were pushed before it."""
     names = ("amd64", "arm64", "s390x")

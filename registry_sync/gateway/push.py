@@ -105,7 +105,7 @@ def _check_sizes(manifest: Manifest, sizes: dict[str, int]) -> None:
 
 
 def _facts(standing: Standing, manifest: Manifest) -> ImageFacts:
-    if not manifest.is_image or manifest.config is None:
+    if manifest.config is None or not manifest.is_described:
         return ImageFacts()
     return image_config.read(
         small_blob(

@@ -26,6 +26,7 @@ from registry_sync.storage.filesystem import blob_path
 from tests.factories import (
     Image,
     digest_of,
+    make_artifact,
     make_image,
     make_index,
     make_repository,
@@ -136,6 +137,15 @@ class TestAccepted:
         artifact = Artifact.objects.get()
         assert (artifact.os, artifact.architecture) == ("linux", "amd64")
         assert artifact.pushed_by_name == "bob"
+
+    def test_a_charts_metadata_are_kept(
+        self, bob_app: Caller, app: Repository, registry: FakeRegistry
+    ) -> None:
+        config = {"name": "web", "version": "1.2.0", "apiVersion": "v2"}
+        chart = make_artifact("application/vnd.cncf.helm.config.v1+json", config)
+        upload_blobs(registry, app, chart)
+        assert put(bob_app, chart).status_code == 201
+        assert Artifact.objects.get().config == config
 
     def test_the_config_is_read_from_the_storage_where_it_is_in_reach(
         self, bob_app: Caller, image: Image, registry: FakeRegistry, settings: Settings
