@@ -1,11 +1,16 @@
 """Writes audit rows, in the transaction of the change they record."""
 
+import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from accounts import statements
 from accounts.models import AuditEntry, Project
 from accounts.principals import Actor
 from accounts.statements import Statement
+
+REFUSAL_RESOLUTION = datetime.timedelta(minutes=1)
 
 
 def record(
@@ -20,6 +25,26 @@ def record(
     """Add one entry; ``detail`` must hold no secret."""
     entry = recorded(actor, action, resource, project=project, outcome=outcome, detail=detail)
     statements.run(entry)
+
+
+def record_refusal(actor: Actor, action: str, resource: str, *, reason: str) -> None:
+    """Add one entry for a change that was refused.
+
+    The same refusal again within a minute adds none: who keeps trying must not fill the disk.
+    """
+    recently = timezone.now() - REFUSAL_RESOLUTION
+    same = AuditEntry.objects.filter(at__gte=recently, outcome=AuditEntry.Outcome.DENIED)
+    resource = resource[:1024]
+    is_known = same.filter(
+        actor_kind=actor.principal.kind,
+        actor_name=actor.principal.name,
+        address=actor.address,
+        action=action,
+        resource=resource,
+    ).exists()
+    if not is_known:
+        denied = AuditEntry.Outcome.DENIED
+        record(actor, action, resource, outcome=denied, detail={"reason": reason})
 
 
 def recorded(

@@ -136,3 +136,20 @@ def format_of(media_type: str) -> str:
         if media_type.endswith(ending):
             return words
     return media_type
+
+
+@register.filter
+def ink(color: str) -> str:
+    """Which writing stands out more on a colour such as ``#0091DA``: ``dark`` or ``light``."""
+    digits = color.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(digit * 2 for digit in digits)
+    red, green, blue = (_linear(byte / 255) for byte in bytes.fromhex(digits))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    # WCAG's contrast with black is (luminance + 0.05) / 0.05, with white 1.05 / (luminance + 0.05).
+    return "dark" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "light"
+
+
+def _linear(part: float) -> float:
+    """One part of an sRGB colour as WCAG reckons with it."""
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)

@@ -14,7 +14,7 @@ from django.shortcuts import resolve_url
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts import sessions
+from accounts import audit, sessions
 from accounts.credentials import principal_of_user
 from accounts.errors import Denied, NotFound
 from accounts.models import Project
@@ -85,6 +85,7 @@ def public_page(view: View[P]) -> View[P]:
         except NotFound as error:
             raise Http404 from error
         except Denied as error:
+            note_refusal(request, error)
             raise PermissionDenied from error
         # What a page shows depends on who asks and ends with their session.
         add_never_cache_headers(response)
@@ -104,6 +105,13 @@ def page(view: View[P]) -> View[P]:
         return view(request, *args, **kwargs)
 
     return public_page(signed_in)
+
+
+def note_refusal(request: HttpRequest, error: Denied) -> None:
+    """Write down that somebody was refused a change; to look is no change."""
+    if request.method != "POST" or principal_of(request).is_anonymous:
+        return
+    audit.record_refusal(actor_of(request), "update_page", request.path, reason=str(error))
 
 
 def _note_seen(request: HttpRequest) -> None:

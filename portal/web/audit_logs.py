@@ -1,4 +1,4 @@
-"""The page of the audit, for administrators and auditors."""
+"""The pages of the audit: the system's, and each project's."""
 
 import datetime
 from dataclasses import dataclass
@@ -15,49 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
-from accounts.access import require_system
+from accounts.access import require, require_system
 from accounts.models import AuditEntry, Project
-from portal.web.access import is_fragment, page, principal_of
+from portal.web import audit_words
+from portal.web.access import is_fragment, page, principal_of, visible_project
+from portal.web.project_tabs import frame
 
 _ROWS = 50
-_ACTIONS = (
-    "confirm_password",
-    "create_artifact",
-    "create_label",
-    "create_member",
-    "create_password_reset",
-    "create_project",
-    "create_robot",
-    "create_token",
-    "create_user",
-    "delete_artifact",
-    "delete_label",
-    "delete_member",
-    "delete_project",
-    "delete_repository",
-    "delete_robot",
-    "delete_session",
-    "delete_tag",
-    "delete_token",
-    "delete_user",
-    "login_user",
-    "pause_queue",
-    "purge_audit_log",
-    "refresh_robot_secret",
-    "rename_project",
-    "resume_queue",
-    "start_job",
-    "stop_job",
-    "update_configuration",
-    "update_cve_allowlist",
-    "update_label",
-    "update_member",
-    "update_project",
-    "update_repository",
-    "update_robot",
-    "update_user",
-    "use_password_reset",
-)
 # What would end a value in the export's query.
 _plain = RegexValidator(r'^[^,{}\[\]()"~\0]*\Z', _("Leave out brackets, commas and quotes."))
 _CONTROL = {"class": "form-control flex-fill", "autocomplete": "off", "spellcheck": "false"}
@@ -71,7 +35,7 @@ _DAYS = (
 
 
 def _action_choices() -> list[tuple[str, object]]:
-    return [("", _("Every action")), *((name, name) for name in _ACTIONS)]
+    return [("", _("Every action")), *audit_words.ACTIONS.items()]
 
 
 def _text(label: Any) -> forms.CharField:
@@ -120,22 +84,23 @@ class Wanted:
     """The filter, understood."""
 
     values: dict[str, Any]
+    project: Project | None = None
 
     def rows(self) -> QuerySet[AuditEntry]:
         """Return what it selects."""
-        rows = AuditEntry.objects.all()
         values = self.values
-        if values.get("actor"):
-            rows = rows.filter(actor_name=values["actor"])
-        if values.get("action"):
-            rows = rows.filter(action=values["action"])
+        # The values are checked texts; the names on the left are no caller's.
+        asked = {
+            "actor_name": values.get("actor"),
+            "action": values.get("action"),
+            "resource__icontains": values.get("resource"),
+            "outcome": values.get("outcome"),
+            "project_id": self.project.pk if self.project else None,
+        }
+        rows = AuditEntry.objects.filter(**{name: value for name, value in asked.items() if value})
         if values.get("project"):
             named = Project.objects.filter(name=values["project"])
             rows = rows.filter(project_id__in=named.values("pk"))
-        if values.get("resource"):
-            rows = rows.filter(resource__icontains=values["resource"])
-        if values.get("outcome"):
-            rows = rows.filter(outcome=values["outcome"])
         first, last = self.moments()
         if first:
             rows = rows.filter(at__gte=first)
@@ -170,7 +135,8 @@ class Wanted:
         first, last = (moment.isoformat() if moment else "" for moment in self.moments())
         if first or last:
             conditions.append(f"op_time=[{first}~{last}]")
-        place = f"projects/{quote(values['project'])}/" if values.get("project") else ""
+        name = self.project.name if self.project else values.get("project")
+        place = f"projects/{quote(name)}/" if name else ""
         asked = urlencode({"format": "csv", "q": ",".join(conditions)})
         return f"/api/v2.0/{place}auditlog-exts/export?{asked}"
 
@@ -180,9 +146,26 @@ class Wanted:
 def index(request: HttpRequest) -> HttpResponse:
     """What happened, the newest first; each page begins below the last entry of the one before."""
     require_system(principal_of(request), "audit-log:list")
+    return _listed(request, {"section": "audit"})
+
+
+@require_safe
+@page
+def activity(request: HttpRequest, project: str) -> HttpResponse:
+    """What happened in one project, for those who administer it."""
+    found = visible_project(request, project)
+    require(principal_of(request), "log:list", found)
+    return _listed(request, frame(request, found, "activity"), found)
+
+
+def _listed(
+    request: HttpRequest, around: dict[str, object], project: Project | None = None
+) -> HttpResponse:
     form = AuditFilter(request.GET)
+    if project is not None:
+        del form.fields["project"]
     is_valid = form.is_valid()
-    wanted = Wanted(form.cleaned_data if is_valid else {})
+    wanted = Wanted(form.cleaned_data if is_valid else {}, project)
     rows = wanted.rows().order_by("-pk") if is_valid else AuditEntry.objects.none()
     before = request.GET.get("before", "")
     is_first = not (before.isascii() and before.isdigit() and len(before) <= 18)
@@ -190,12 +173,9 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(pk__lt=int(before))
     found = list(rows[: _ROWS + 1])
     entries = found[:_ROWS]
-    ids = {entry.project_id for entry in entries if entry.project_id}
-    projects = Project.objects.filter(pk__in=ids).in_bulk() if ids else {}
-    context = {
-        "section": "audit",
+    context = around | {
         "form": form,
-        "rows": [(entry, projects.get(entry.project_id or 0)) for entry in entries],
+        "rows": _described(entries, project),
         "older": entries[-1].pk if len(found) > _ROWS else None,
         "is_first": is_first,
         "is_filtered": any(request.GET.get(name) for name in form.fields),
@@ -205,3 +185,28 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(
         request, f"audit_logs/list.html{fragment}", context, status=200 if is_valid else 422
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as it is shown."""
+
+    entry: AuditEntry
+    project: Project | None
+    action: str
+    details: list[tuple[str, str]]
+
+
+def _described(entries: list[AuditEntry], project: Project | None) -> list[Row]:
+    """Put entries into words; name each one's project, except where all are of one."""
+    ids = {entry.project_id for entry in entries if entry.project_id and project is None}
+    projects = Project.objects.filter(pk__in=ids).in_bulk() if ids else {}
+    return [
+        Row(
+            entry,
+            projects.get(entry.project_id or 0),
+            audit_words.action(entry.action),
+            audit_words.details(entry.detail),
+        )
+        for entry in entries
+    ]

@@ -15,6 +15,7 @@ from accounts.roles import Role
 from portal.templatetags.portal import role_label
 from portal.web.access import actor_of, page, principal_of, visible_project
 from portal.web.paging import page_of
+from portal.web.project_tabs import frame
 
 # The widest rights first.
 _ORDER = (
@@ -91,9 +92,7 @@ def _listed(
 ) -> HttpResponse:
     principal = principal_of(request)
     rows = ProjectMember.objects.filter(project=project).select_related("user")
-    context = {
-        "section": "projects",
-        "project": project,
+    context = frame(request, project, "members") | {
         "form": form,
         "refusal": refusal,
         "page": page_of(request, rows.order_by("user__username")),

@@ -24,8 +24,10 @@ from portal.web.access import (
 from portal.web.commands import TOOLS, first_push, tool_of
 from portal.web.forms import ProjectForm
 from portal.web.paging import page_of
-from portal.web.repositories import tags_for_people, with_artifacts
+from portal.web.project_tabs import frame
+from portal.web.repositories import with_artifacts
 from registry_sync.models import Repository, RepositoryBlob, Tag
+from registry_sync.tag_filters import tags_for_people
 
 
 def _with_facts(rows: QuerySet[Project], principal: Principal) -> QuerySet[Project]:
@@ -101,12 +103,8 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         return render(request, "projects/detail.html#waiting_line", {"received": received})
     # None of what the page asks is everybody's in a public project: one query answers it all.
     own = rights(principal, [found])[found.pk]
-    context = {
-        "section": "projects",
-        "project": found,
+    context = frame(request, found, own=own) | {
         "role": role_in(principal, found),
-        "may_list_members": "member:list" in own,
-        "may_list_robots": "robot:list" in own,
         "may_push": "repository:push" in own,
         "query": query,
         "page": listed,

@@ -17,6 +17,7 @@ from accounts.robots import Permission, Terms
 from portal.web import robot_snippets
 from portal.web.access import actor_of, is_fragment, page, principal_of, visible_project
 from portal.web.paging import page_of
+from portal.web.project_tabs import frame
 from portal.web.robot_forms import RIGHTS, RobotForm, rights_of
 
 # How the domain's names for the input are called in the form.
@@ -55,9 +56,7 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     principal = principal_of(request)
     require(principal, "robot:list", found)
     listed = page_of(request, _robots_of(found).order_by("name"))
-    context = {
-        "section": "projects",
-        "project": found,
+    context = frame(request, found, "robots") | {
         "page": listed,
         "rows": [(robot, robots.login_name(robot), *rights_of(robot)) for robot in listed],
         "now": timezone.now(),

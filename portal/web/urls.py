@@ -12,10 +12,14 @@ from portal.web import (
     audit_logs,
     home,
     jobs,
+    labels,
     members,
     password_reset,
     personal_tokens,
+    project_deletion,
+    project_settings,
     projects,
+    quotas,
     reference,
     repositories,
     robots,
@@ -26,6 +30,7 @@ from portal.web import (
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
 _ROBOT = rf"p/{_PROJECT}/-/robots/(?P<robot_id>[0-9]{{1,18}})"
+_LABEL = rf"p/{_PROJECT}/-/labels/(?P<label_id>[0-9]{{1,18}})"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"p/{_PROJECT}/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
 _DIGEST = r"(?P<digest>sha256:[0-9a-f]{64})"
@@ -58,6 +63,16 @@ project_patterns = (
         re_path(rf"^{_ROBOT}/secret$", robots.refresh, name="refresh_robot"),
         re_path(rf"^{_ROBOT}/switch$", robots.switch, name="switch_robot"),
         re_path(rf"^{_ROBOT}/delete$", robots.delete, name="delete_robot"),
+        re_path(rf"^p/{_PROJECT}/-/settings$", project_settings.index, name="settings"),
+        re_path(
+            rf"^p/{_PROJECT}/-/settings/allowlist$", project_settings.allowlist, name="allowlist"
+        ),
+        re_path(rf"^p/{_PROJECT}/-/settings/name$", project_settings.rename, name="rename"),
+        re_path(rf"^p/{_PROJECT}/-/settings/delete$", project_deletion.index, name="delete"),
+        re_path(rf"^p/{_PROJECT}/-/activity$", audit_logs.activity, name="activity"),
+        re_path(rf"^p/{_PROJECT}/-/labels$", labels.index, name="labels"),
+        re_path(rf"^{_LABEL}$", labels.edit, name="label"),
+        re_path(rf"^{_LABEL}/delete$", labels.delete, name="delete_label"),
     ],
     "projects",
 )
@@ -93,6 +108,11 @@ administration_patterns = (
         path("users/<int:user_id>/delete", users.remove, name="delete_user"),
         path("users/<int:user_id>/switch/<slug:name>", users.switch, name="switch_user"),
         path("audit", audit_logs.index, name="audit"),
+        path("quotas", quotas.index, name="quotas"),
+        path("quotas/<int:project_id>", quotas.change, name="quota"),
+        path("labels", labels.index, name="labels"),
+        path("labels/<int:label_id>", labels.edit, name="label"),
+        path("labels/<int:label_id>/delete", labels.delete, name="delete_label"),
     ],
     "administration",
 )

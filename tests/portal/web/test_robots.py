@@ -155,7 +155,9 @@ def test_wrong_input_is_told_beside_its_field(
 
 
 def test_the_project_links_to_its_robots(cast: Cast, signed_in: SignedIn) -> None:
-    assert f'href="{PATH}"' in text_of(signed_in(cast.carol).get("/p/team"))
+    client = signed_in(cast.carol)
+    assert 'href="/p/team/-/members"' in text_of(client.get("/p/team"))
+    assert f'href="{PATH}"' in text_of(client.get("/p/team/-/members"))
     seen: list[tuple[User | None, str]] = [(cast.mallory, "/p/library"), (None, "/p/library")]
     for user, path in seen:
         assert "/-/robots" not in text_of(signed_in(user).get(path))

@@ -1,0 +1,108 @@
+"""What the audit's names of actions and details mean, in people's words."""
+
+from collections.abc import Mapping
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+# In the order in which the filter offers them.
+ACTIONS: dict[str, Promise] = {
+    "login_user": _("Sign-in"),
+    "confirm_password": _("Password confirmed"),
+    "create_artifact": _("Image pushed"),
+    "copy_artifact": _("Image copied"),
+    "delete_artifact": _("Image deleted"),
+    "create_tag": _("Tag made"),
+    "delete_tag": _("Tag deleted"),
+    "create_artifact_label": _("Label put on an image"),
+    "delete_artifact_label": _("Label taken off an image"),
+    "update_repository": _("Repository changed"),
+    "delete_repository": _("Repository deleted"),
+    "create_project": _("Project made"),
+    "update_project": _("Project's settings changed"),
+    "rename_project": _("Project renamed"),
+    "delete_project": _("Project deleted"),
+    "restore_project": _("Project restored"),
+    "purge_project": _("Deleted project given up"),
+    "update_cve_allowlist": _("Tolerated vulnerabilities changed"),
+    "create_member": _("Member added"),
+    "update_member": _("Member's role changed"),
+    "delete_member": _("Member removed"),
+    "create_robot": _("Robot made"),
+    "update_robot": _("Robot changed"),
+    "refresh_robot_secret": _("Robot's secret renewed"),
+    "delete_robot": _("Robot deleted"),
+    "create_label": _("Label made"),
+    "update_label": _("Label changed"),
+    "delete_label": _("Label deleted"),
+    "create_user": _("User made"),
+    "update_user": _("User changed"),
+    "delete_user": _("User deleted"),
+    "create_password_reset": _("Link for a new password made"),
+    "use_password_reset": _("New password set by a link"),
+    "delete_session": _("Session ended"),
+    "create_token": _("Access token made"),
+    "delete_token": _("Access token revoked"),
+    "update_configuration": _("System's settings changed"),
+    "start_job": _("Job started"),
+    "stop_job": _("Job stopped"),
+    "update_schedule": _("Schedule changed"),
+    "delete_schedule": _("Schedule deleted"),
+    "pause_queue": _("Queue paused"),
+    "resume_queue": _("Queue resumed"),
+    "purge_audit_log": _("Old audit entries deleted"),
+    "update_page": _("Change on a page"),
+}
+
+DETAILS: dict[str, Promise] = {
+    "public": _("Public"),
+    "is_public": _("Public"),
+    "is_read_only": _("Read-only"),
+    "storage_limit": _("Storage limit"),
+    "trash_days": _("Days in the trash"),
+    "reuses_system_allowlist": _("Tolerate what the system tolerates"),
+    "former": _("Former name"),
+    "alias_days": _("Days that the old name works"),
+    "is_administrator": _("Administrator"),
+    "is_auditor": _("Auditor"),
+    "is_active": _("Active"),
+    "password": _("Password"),
+    "email": _("E-mail"),
+    "realname": _("Full name"),
+    "comment": _("Comment"),
+    "role": _("Role"),
+    "reason": pgettext_lazy("refusal", "Reason"),
+    "digest": _("Digest"),
+    "reference": _("Reference"),
+    "from": pgettext_lazy("copy", "From"),
+    "tags": _("Tags"),
+    "label": _("Label"),
+    "count": _("Entries"),
+    "address": _("Address"),
+    "sessions": _("Sessions"),
+    "name": _("Name"),
+    "removed": _("Removed"),
+    "policy": _("Rule"),
+    "method": _("Request"),
+}
+
+
+def action(name: str) -> str:
+    """Return an action in words; its name where nobody wrote them."""
+    return str(ACTIONS.get(name, name))
+
+
+def details(found: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return an entry's details as words with their values."""
+    return [(str(DETAILS.get(key, key)), _value(value)) for key, value in found.items()]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if value is None or value == "":
+        return "–"
+    return str(value)

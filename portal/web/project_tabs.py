@@ -1,0 +1,83 @@
+"""The tabs of a project's pages: which there are, and which of them a caller may open.
+
+A page of a project passes ``frame(request, project, current)`` into its context. A new page of the
+settings is one line in ``_SETTINGS``.
+"""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from accounts.access import rights
+from accounts.models import Project
+from portal.web.access import principal_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One page of a project, and what one must be allowed to see it."""
+
+    key: str
+    words: str | Promise
+    view: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tab as it is shown."""
+
+    words: str | Promise
+    url: str
+    is_current: bool
+
+
+_ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "log:list")
+_SETTINGS = (
+    Tab("general", _("General"), "projects:settings", "metadata:read"),
+    Tab("members", _("Members"), "projects:members", "member:list"),
+    Tab("robots", _("Robots"), "projects:robots", "robot:list"),
+    Tab("labels", _("Labels"), "projects:labels", "label:list"),
+    Tab("allowlist", _("Vulnerabilities"), "projects:allowlist", "metadata:read"),
+    Tab("name", _("Name"), "projects:rename", "project:update"),
+    Tab("delete", pgettext_lazy("project", "Delete"), "projects:delete", "project:delete"),
+)
+
+
+def frame(
+    request: HttpRequest,
+    project: Project,
+    current: str = "",
+    own: frozenset[str] | None = None,
+) -> dict[str, object]:
+    """Return what the templates of a project's pages need around their content.
+
+    ``own`` are the caller's rights in the project, where the view has them already.
+    """
+    if own is None:
+        own = rights(principal_of(request), [project])[project.pk]
+    settings = [
+        _link(tab, project, is_current=tab.key == current) for tab in _SETTINGS if tab.action in own
+    ]
+    is_settings = any(link.is_current for link in settings)
+    home = reverse("projects:detail", args=[project.name])
+    tabs = [Link(_("Repositories"), home, not is_settings and current != _ACTIVITY.key)]
+    if _ACTIVITY.action in own:
+        tabs.append(_link(_ACTIVITY, project, is_current=current == _ACTIVITY.key))
+    if settings:
+        tabs.append(Link(_("Settings"), settings[0].url, is_settings))
+    return {
+        "section": "projects",
+        "project": project,
+        # One tab alone is no choice.
+        "tabs": tabs if len(tabs) > 1 else [],
+        "settings_tabs": settings if is_settings else [],
+    }
+
+
+def _link(tab: Tab, project: Project, *, is_current: bool) -> Link:
+    return Link(tab.words, reverse(tab.view, args=[project.name]), is_current)
