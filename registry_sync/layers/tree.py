@@ -1,0 +1,93 @@
+"""One directory of an image for a page: what a layer changed in it, or what is seen there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry_sync.layers.entries import DIRECTORY, Directory, Entry, Flag
+from registry_sync.layers.merge import Merged, Path, walk
+
+ADDED = "added"
+MODIFIED = "modified"
+REMOVED = "removed"
+SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the tree."""
+
+    name: str
+    change: str
+    entry: Entry
+    # The layer that supplied what is shown.
+    layer: int
+    # Bytes more than before; what went counts negative.
+    delta: int
+    is_opaque: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it can be opened."""
+        return self.entry.type == DIRECTORY
+
+
+def merged(chain: Sequence[Sequence[Directory]], path: str) -> Merged:
+    """Return a directory through all layers.
+
+    ``chain``: of each layer from the bottom, the directories from the root down to ``path`` that
+    it has.
+    """
+    last = Merged(path, [], [])
+    for each in walk(chain):
+        if each.path == path:
+            last = each
+    return last
+
+
+def changes(directory: Merged, layer: int, opaque: frozenset[str] = frozenset()) -> list[Row]:
+    """Return what a layer did in a directory; ``opaque`` are subdirectories that hide below."""
+    rows = []
+    for path in directory.paths:
+        row = _change(path, layer, is_opaque=path.name in opaque)
+        if row is not None:
+            rows.append(row)
+    return _sorted(rows)
+
+
+def seen(directory: Merged, layer: int) -> list[Row]:
+    """Return what is seen in a directory with the layers up to this one."""
+    rows = []
+    for path in directory.paths:
+        version = path.at(layer)
+        if version is not None:
+            rows.append(Row(path.name, SAME, version.entry, version.layer, version.entry.bytes))
+    return _sorted(rows)
+
+
+def _change(path: Path, layer: int, *, is_opaque: bool) -> Row | None:
+    before = path.at(layer - 1) if layer else None
+    here = next((each for each in path.versions if each.layer == layer), None)
+    if here is None:
+        if before is None or layer not in path.cuts:
+            return None
+        size = before.entry.size
+        return Row(path.name, REMOVED, before.entry, before.layer, -size)
+    if before is None or (layer in path.cuts and before.entry.type != DIRECTORY):
+        change = ADDED if before is None else MODIFIED
+    elif here.entry.flags & Flag.IMPLIED or _is_same(before.entry, here.entry):
+        change = SAME
+    else:
+        change = MODIFIED
+    if here.entry.type == DIRECTORY:
+        delta = here.entry.size
+    else:
+        delta = here.entry.bytes - (before.entry.bytes if before else 0)
+    return Row(path.name, change, here.entry, layer, delta, is_opaque)
+
+
+def _is_same(before: Entry, after: Entry) -> bool:
+    return before.type == after.type == DIRECTORY and before[3:6] == after[3:6]
+
+
+def _sorted(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (not row.is_directory, row.name))
