@@ -172,7 +172,9 @@ class EventTypes(Endpoint):
 
     permissions = {"GET": SignedIn}
     operations = {
-        "GET": Operation(gives=EventTypeOutput, is_list=True, name="listAuditLogEventTypes")
+        "GET": Operation(
+            gives=EventTypeOutput, is_list=True, is_whole=True, name="listAuditLogEventTypes"
+        )
     }
 
     def get(self, request: Request) -> Response:

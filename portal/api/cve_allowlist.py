@@ -35,27 +35,16 @@ class ItemOutput(serializers.Serializer[dict[str, str]]):
     cve_id = serializers.CharField()
 
 
-class CVEAllowlistOutput(serializers.Serializer[CVEAllowlist]):
-    """The contract's ``CVEAllowlist``."""
+class CVEAllowlistOutput(serializers.Serializer[dict[str, Any]]):
+    """The contract's ``CVEAllowlist``; one that was never saved has no number and no times."""
 
-    id = serializers.IntegerField(source="pk")
-    project_id = serializers.SerializerMethodField()
-    expires_at = serializers.SerializerMethodField()
-    items = serializers.SerializerMethodField()
-    creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
-    update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
-
-    def get_project_id(self, allowlist: CVEAllowlist) -> int:
-        """Return the project's number, 0 for the system's list."""
-        return allowlist.project.pk if allowlist.project else 0
-
-    def get_expires_at(self, allowlist: CVEAllowlist) -> int | None:
-        """Return seconds since 1970, nothing for never."""
-        return int(allowlist.expires_at.timestamp()) if allowlist.expires_at else None
-
-    def get_items(self, allowlist: CVEAllowlist) -> list[dict[str, str]]:
-        """Return the list."""
-        return [{"cve_id": name} for name in allowlist.cve_ids]
+    id = serializers.IntegerField(required=False)
+    # 0 for the system's list.
+    project_id = serializers.IntegerField()
+    expires_at = serializers.IntegerField(required=False)
+    items = ItemOutput(many=True)
+    creation_time = serializers.DateTimeField(required=False, default_timezone=UTC)
+    update_time = serializers.DateTimeField(required=False, default_timezone=UTC)
 
 
 class SystemCVEAllowlist(Endpoint):
@@ -70,16 +59,28 @@ class SystemCVEAllowlist(Endpoint):
 
     def get(self, request: Request) -> Response:
         """Show the list."""
-        found = cve_allowlist.of(None)
-        shown = dict(CVEAllowlistOutput(found).data)
-        # One that was never saved has no number and no times.
-        return Response({name: value for name, value in shown.items() if value is not None})
+        return Response(shown(cve_allowlist.of(None), project_id=0))
 
     def put(self, request: Request) -> Response:
         """Replace the list."""
         cve_ids, expires_at = read(request.data)
         cve_allowlist.replace(None, cve_ids=cve_ids, expires_at=expires_at, actor=self.actor)
         return Response()
+
+
+def shown(allowlist: CVEAllowlist, *, project_id: int) -> dict[str, Any]:
+    """Write the list that holds for a project, or for the system (0), as the contract has it."""
+    end = allowlist.expires_at
+    facts = {
+        "id": allowlist.pk,
+        "project_id": project_id,
+        "expires_at": int(end.timestamp()) if end else None,
+        "items": [{"cve_id": name} for name in allowlist.cve_ids],
+        "creation_time": allowlist.created_at,
+        "update_time": allowlist.updated_at,
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    return dict(CVEAllowlistOutput(known).data)
 
 
 def read(data: object) -> tuple[list[str], datetime.datetime | None]:

@@ -12,10 +12,12 @@ from accounts.errors import BadRequest, NotFound
 from portal.api import executions
 from portal.api.base import MaySystem
 from portal.api.endpoint import Endpoint
+from portal.api.openapi import Operation
 from registry_sync import dispatch, queues
 from registry_sync import executions as jobs
 from registry_sync.models import Task, Worker
 from registry_sync.models.executions import HELD
+from registry_sync.queues import Queue
 
 ALL = "all"
 
@@ -65,6 +67,19 @@ class WorkerOutput(serializers.Serializer[Task]):
         return executions.job_type_of(task.kind)
 
 
+class QueueOutput(serializers.Serializer[Queue]):
+    """The contract's ``JobQueue``; ``latency`` in seconds."""
+
+    job_type = serializers.SerializerMethodField()
+    count = serializers.IntegerField(source="queued")
+    latency = serializers.IntegerField(source="age")
+    paused = serializers.BooleanField(source="is_paused")
+
+    def get_job_type(self, queue: Queue) -> str:
+        """Return the kind."""
+        return executions.job_type_of(queue.kind)
+
+
 class ActionInput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``ActionRequest``."""
 
@@ -75,6 +90,9 @@ class Pools(Endpoint):
     """``/jobservice/pools``."""
 
     permissions = {"GET": ListJobs}
+    operations = {
+        "GET": Operation(gives=PoolOutput, is_list=True, is_whole=True, name="getWorkerPools")
+    }
 
     def get(self, request: Request) -> Response:
         """List the worker processes that live."""
@@ -85,6 +103,9 @@ class PoolWorkers(Endpoint):
     """``/jobservice/pools/{pool_id}/workers``."""
 
     permissions = {"GET": ListJobs}
+    operations = {
+        "GET": Operation(gives=WorkerOutput, is_list=True, is_whole=True, name="getWorkers")
+    }
 
     def get(self, request: Request, pool_id: str) -> Response:
         """List what a process, or ``all``, is at work on."""
@@ -100,6 +121,7 @@ class OneJob(Endpoint):
     """``/jobservice/jobs/{job_id}``."""
 
     permissions = {"PUT": StopJobs}
+    operations = {"PUT": Operation(name="stopRunningJob")}
 
     def put(self, request: Request, job_id: str) -> Response:
         """Stop a job, or ``all`` that run; one that has ended stays as it is."""
@@ -114,6 +136,7 @@ class JobLog(Endpoint):
     """``/jobservice/jobs/{job_id}/log``."""
 
     permissions = {"GET": ListJobs}
+    operations = {"GET": Operation(media_type="text/plain", name="actionGetJobLog")}
 
     def get(self, request: Request, job_id: str) -> HttpResponse:
         """Show what a job wrote."""
@@ -124,27 +147,21 @@ class Queues(Endpoint):
     """``/jobservice/queues``."""
 
     permissions = {"GET": ListJobs}
+    operations = {
+        "GET": Operation(gives=QueueOutput, is_list=True, is_whole=True, name="listJobQueues")
+    }
 
     def get(self, request: Request) -> Response:
         """List what waits of each kind, and for how long."""
         found = queues.figures([*dispatch.KINDS, queues.SCHEDULER])
-        return Response(
-            [
-                {
-                    "job_type": executions.job_type_of(queue.kind),
-                    "count": queue.queued,
-                    "latency": queue.age,
-                    "paused": queue.is_paused,
-                }
-                for queue in found
-            ]
-        )
+        return Response([dict(QueueOutput(queue).data) for queue in found])
 
 
 class OneQueue(Endpoint):
     """``/jobservice/queues/{job_type}``."""
 
     permissions = {"PUT": StopJobs}
+    operations = {"PUT": Operation(takes=ActionInput, name="actionPendingJobs")}
 
     def put(self, request: Request, job_type: str) -> Response:
         """Stop what waits, pause or resume; ``all`` stands for every kind."""

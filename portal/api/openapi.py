@@ -31,6 +31,8 @@ class Operation:
     takes: type[serializers.Serializer[Any]] | None = None
     gives: type[serializers.Serializer[Any]] | None = None
     is_list: bool = False
+    # The list comes whole, without pages.
+    is_whole: bool = False
     status: int = 200
     query: tuple[str, ...] = ()
     # What it gives where that is not JSON, or JSON of no fixed form.
@@ -85,7 +87,10 @@ class EndpointSchema(AutoSchema):
         return [(n, "integer" if f"<int:{n}>" in self.path_regex else "string") for n in names]
 
     def _queries(self) -> tuple[str, ...]:
-        return (*self.operation.query, *(_PAGE if self.operation.is_list else ()))
+        return (*self.operation.query, *(_PAGE if self._is_paged() else ()))
+
+    def _is_paged(self) -> bool:
+        return self.operation.is_list and not self.operation.is_whole
 
     def get_request_serializer(self) -> Any:
         """Return what it takes."""
@@ -114,7 +119,7 @@ class EndpointSchema(AutoSchema):
             content = {self.operation.media_type: {"schema": {"type": "string"}}}
             body["content"] = content
         headers = {}
-        if self.operation.is_list:
+        if self._is_paged():
             headers["X-Total-Count"] = _header("Rows on all pages.", "integer")
             headers["Link"] = _header("The pages before and after.", "string")
         if self.operation.status == 201:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +22,7 @@ from portal.api import project_switches, query
 from portal.api.base import Anyone, SignedIn
 from portal.api.cve_allowlist import CVEAllowlistInput, CVEAllowlistOutput
 from portal.api.cve_allowlist import read as read_allowlist
+from portal.api.cve_allowlist import shown as shown_allowlist
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
@@ -137,6 +139,17 @@ class ProjectOutput(serializers.Serializer[Project]):
         return roles.get(project.pk)
 
 
+class ProjectDetailOutput(ProjectOutput):
+    """The contract's ``Project``, shown alone."""
+
+    cve_allowlist = serializers.SerializerMethodField()
+
+    @extend_schema_field(CVEAllowlistOutput)
+    def get_cve_allowlist(self, project: Project) -> dict[str, Any]:
+        """Return the list that holds: the project's own, or the system's."""
+        return shown_allowlist(cve_allowlist.effective(project), project_id=project.pk)
+
+
 class Projects(Endpoint):
     """``/projects``."""
 
@@ -195,7 +208,7 @@ class OneProject(Endpoint):
 
     permissions = {"GET": Anyone, "PUT": SignedIn, "DELETE": SignedIn}
     operations = {
-        "GET": Operation(gives=ProjectOutput, name="getProject"),
+        "GET": Operation(gives=ProjectDetailOutput, name="getProject"),
         "PUT": Operation(takes=ProjectChangeInput, name="updateProject"),
         "DELETE": Operation(query=("force",), name="deleteProject"),
     }
@@ -205,12 +218,7 @@ class OneProject(Endpoint):
         """Show one project."""
         project = find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "project:read", project)
-        shown = output([project], self.principal)[0]
-        tolerated = cve_allowlist.effective(project)
-        if tolerated.pk is not None:
-            ours = {"project_id": project.pk}
-            shown["cve_allowlist"] = dict(CVEAllowlistOutput(tolerated).data) | ours
-        return Response(shown)
+        return Response(output([project], self.principal, form=ProjectDetailOutput)[0])
 
     def put(self, request: Request, name_or_id: str) -> Response:
         """Change its switches, limit and allowlist; the name is changed by ``/rename``."""
@@ -329,7 +337,9 @@ def detailed(found: QuerySet[Project]) -> QuerySet[Project]:
     return found.select_related("owner").annotate(repo_count=Coalesce(Subquery(counts), 0))
 
 
-def output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any]]:
+def output(
+    shown: Iterable[Project], principal: Principal, *, form: type[ProjectOutput] = ProjectOutput
+) -> list[dict[str, Any]]:
     """Show projects as the contract has them, with the caller's role in each."""
     rows = list(shown)
     roles: dict[int, int] = {}
@@ -337,7 +347,7 @@ def output(shown: Iterable[Project], principal: Principal) -> list[dict[str, Any
         members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=rows)
         roles = dict(members.values_list("project_id", "role"))
     context = {"roles": roles, "principal": principal}
-    return [dict(ProjectOutput(project, context=context).data) for project in rows]
+    return [dict(form(project, context=context).data) for project in rows]
 
 
 def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:

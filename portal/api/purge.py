@@ -1,21 +1,19 @@
 """The purge of audit rows: its schedule, its runs and their logs."""
 
-import json
-from datetime import UTC
 from typing import Any
 
 from django.http import HttpResponse
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import BadRequest, Conflict
-from accounts.principals import Actor
-from portal.api import executions, query
+from accounts.errors import Conflict
+from portal.api import executions, job_schedules, query
 from portal.api.base import MaySystem
 from portal.api.endpoint import API_ROOT, Endpoint
+from portal.api.job_schedules import PlanOutput, ScheduleInput
+from portal.api.openapi import Operation
 from portal.api.paging import Page
-from registry_sync import audit_purge, dispatch, schedules
+from registry_sync import audit_purge, dispatch
 from registry_sync import executions as jobs
 from registry_sync.models import Execution, Schedule
 
@@ -53,26 +51,13 @@ class StopPurges(MaySystem):
     action = "purge-audit:stop"
 
 
-class TimesInput(serializers.Serializer[dict[str, Any]]):
-    """The contract's ``ScheduleObj``."""
-
-    type = serializers.ChoiceField(
-        choices=["Hourly", "Daily", "Weekly", "Custom", "Manual", "None", "Schedule"]
-    )
-    cron = serializers.CharField(max_length=128, required=False, allow_blank=True, allow_null=True)
-
-
-class ScheduleInput(serializers.Serializer[dict[str, Any]]):
-    """The contract's ``Schedule``."""
-
-    schedule = TimesInput()
-    parameters = serializers.DictField(required=False, allow_null=True)
-
-
 class Purges(Endpoint):
     """``/system/purgeaudit``."""
 
     permissions = {"GET": ListPurges}
+    operations = {
+        "GET": Operation(gives=executions.HistoryOutput, is_list=True, name="getPurgeHistory"),
+    }
 
     def get(self, request: Request) -> Response:
         """List the runs, the last one first."""
@@ -88,6 +73,10 @@ class OnePurge(Endpoint):
     """``/system/purgeaudit/{purge_id}``."""
 
     permissions = {"GET": ReadPurges, "PUT": StopPurges}
+    operations = {
+        "GET": Operation(gives=executions.HistoryOutput, name="getPurgeJob"),
+        "PUT": Operation(name="stopPurge"),
+    }
 
     def get(self, request: Request, purge_id: int) -> Response:
         """Show one run."""
@@ -103,6 +92,7 @@ class PurgeLog(Endpoint):
     """``/system/purgeaudit/{purge_id}/log``."""
 
     permissions = {"GET": ReadPurges}
+    operations = {"GET": Operation(media_type="text/plain", name="getPurgeJobLog")}
 
     def get(self, request: Request, purge_id: int) -> HttpResponse:
         """Show what it wrote."""
@@ -113,11 +103,15 @@ class PurgeSchedule(Endpoint):
     """``/system/purgeaudit/schedule``."""
 
     permissions = {"GET": ReadPurges, "POST": CreatePurges, "PUT": UpdatePurges}
+    operations = {
+        "GET": Operation(gives=PlanOutput, name="getPurgeSchedule"),
+        "POST": Operation(takes=ScheduleInput, status=201, name="createPurgeSchedule"),
+        "PUT": Operation(takes=ScheduleInput, name="updatePurgeSchedule"),
+    }
 
     def get(self, request: Request) -> Response:
         """Show when it runs."""
-        schedule = Schedule.objects.filter(kind=_KIND).first()
-        return Response(_shown(schedule) if schedule else {"schedule": {"type": "None"}})
+        return Response(job_schedules.shown(_KIND))
 
     def post(self, request: Request) -> Response:
         """Run it now (``Manual``), or set when it runs where that is not set."""
@@ -128,7 +122,7 @@ class PurgeSchedule(Endpoint):
         else:
             if times["type"] != "None" and Schedule.objects.filter(kind=_KIND).exists():
                 raise Conflict("There is a schedule already; change it with PUT.")
-            _set(times, parameters, self.actor)
+            job_schedules.save(_KIND, times, parameters, self.actor)
             location = f"{API_ROOT}/system/purgeaudit/schedule"
         return Response(status=201, headers={"Location": location})
 
@@ -138,7 +132,7 @@ class PurgeSchedule(Endpoint):
         if times["type"] == "Manual":
             dispatch.start(_KIND, actor=self.actor, parameters=parameters)
         else:
-            _set(times, parameters, self.actor)
+            job_schedules.save(_KIND, times, parameters, self.actor)
         return Response()
 
 
@@ -147,44 +141,5 @@ def _find(purge_id: int) -> Execution:
 
 
 def _read(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    serializer = ScheduleInput(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    wanted = serializer.validated_data
-    if wanted["schedule"]["type"] == "None":
-        return wanted["schedule"], {}
-    return wanted["schedule"], audit_purge.parameters_of(wanted.get("parameters") or {})
-
-
-def _set(times: dict[str, Any], parameters: dict[str, Any], actor: Actor) -> None:
-    if times["type"] == "None":
-        schedules.remove(_KIND, actor=actor)
-        return
-    cron = times.get("cron") or executions.CRONS.get(times["type"], "")
-    if not cron:
-        raise BadRequest("cron is required for this type of schedule.", field="cron")
-    schedules.put(_KIND, cron=cron, actor=actor, parameters=parameters)
-
-
-def _shown(schedule: Schedule) -> dict[str, Any]:
-    moments = {
-        "creation_time": schedule.created_at,
-        "update_time": schedule.updated_at,
-        "next_scheduled_time": schedule.next_at,
-    }
-    texts = {
-        name: moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        for name, moment in moments.items()
-        if moment is not None
-    }
-    times = {"type": executions.schedule_type_of(schedule.cron), "cron": schedule.cron}
-    if "next_scheduled_time" in texts:
-        times["next_scheduled_time"] = texts.pop("next_scheduled_time")
-    return {
-        "id": schedule.pk,
-        "job_name": executions.job_type_of(_KIND),
-        "job_kind": "SCHEDULE",
-        "job_parameters": json.dumps(schedule.parameters),
-        "schedule": times,
-        "deleted": False,
-        **texts,
-    }
+    times, parameters = job_schedules.read(request)
+    return times, {} if times["type"] == "None" else audit_purge.parameters_of(parameters)

@@ -119,13 +119,15 @@ class RobotOutput(serializers.Serializer[Robot]):
     expires_at = serializers.SerializerMethodField()
     permissions = serializers.SerializerMethodField()
     creator_type = serializers.SerializerMethodField()
-    creator_ref = serializers.IntegerField(source="created_by_id")
+    creator_ref = serializers.IntegerField(source="created_by_id", allow_null=True)
     creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
     update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
     creator_name = serializers.CharField(source="created_by_name")
     allowed_networks = serializers.ListField(child=serializers.CharField())
     push_tag_patterns = serializers.ListField(child=serializers.CharField())
-    last_used = serializers.DateTimeField(source="last_used_at", default_timezone=UTC)
+    last_used = serializers.DateTimeField(
+        source="last_used_at", default_timezone=UTC, allow_null=True
+    )
     last_used_address = serializers.CharField()
 
     def get_name(self, robot: Robot) -> str:

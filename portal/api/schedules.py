@@ -11,6 +11,7 @@ from portal.api import executions
 from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.jobservice import ListJobs
+from portal.api.openapi import Operation
 from portal.api.paging import Page
 from registry_sync import queues
 from registry_sync.models import Schedule
@@ -30,10 +31,19 @@ class ScheduleOutput(serializers.Serializer[Schedule]):
         return executions.job_type_of(schedule.kind)
 
 
+class PausedOutput(serializers.Serializer[dict[str, bool]]):
+    """The contract's ``SchedulerStatus``."""
+
+    paused = serializers.BooleanField()
+
+
 class Schedules(Endpoint):
     """``/schedules``."""
 
     permissions = {"GET": ListJobs}
+    operations = {
+        "GET": Operation(gives=ScheduleOutput, is_list=True, name="listSchedules"),
+    }
 
     def get(self, request: Request) -> Response:
         """List them."""
@@ -47,6 +57,7 @@ class SchedulePaused(Endpoint):
     """``/schedules/{job_type}/paused``."""
 
     permissions = {"GET": SignedIn}
+    operations = {"GET": Operation(gives=PausedOutput, name="getSchedulePaused")}
 
     def get(self, request: Request, job_type: str) -> Response:
         """Tell whether any schedule fires; the contract knows the question for all of them only."""

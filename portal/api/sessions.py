@@ -35,7 +35,7 @@ class Sessions(Endpoint):
     """``/users/current/sessions``."""
 
     permissions = {"GET": People}
-    operations = {"GET": Operation(gives=SessionOutput, is_list=True)}
+    operations = {"GET": Operation(gives=SessionOutput, is_list=True, is_whole=True)}
 
     def get(self, request: Request) -> Response:
         """List those that live, the last seen first."""

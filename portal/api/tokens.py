@@ -38,7 +38,9 @@ class TokenOutput(serializers.Serializer[PersonalToken]):
     scopes = serializers.ListField(child=serializers.CharField())
     creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
     expires_at = serializers.SerializerMethodField()
-    last_used = serializers.DateTimeField(source="last_used_at", default_timezone=UTC)
+    last_used = serializers.DateTimeField(
+        source="last_used_at", default_timezone=UTC, allow_null=True
+    )
     last_used_address = serializers.CharField()
 
     def get_expires_at(self, token: PersonalToken) -> int:
@@ -61,7 +63,7 @@ class Tokens(Endpoint):
 
     permissions = {"GET": People, "POST": InPerson}
     operations = {
-        "GET": Operation(gives=TokenOutput, is_list=True),
+        "GET": Operation(gives=TokenOutput, is_list=True, is_whole=True),
         "POST": Operation(takes=TokenInput, gives=TokenCreatedOutput, status=201),
     }
     noun = "token"

@@ -24,7 +24,8 @@ class CurrentPermissions(Endpoint):
     operations = {
         "GET": Operation(
             gives=PermissionOutput,
-            is_list=False,
+            is_list=True,
+            is_whole=True,
             query=("scope", "relative"),
             name="getCurrentUserPermissions",
         )

@@ -314,6 +314,7 @@ class TestShowing:
                 "trash_days": "7",
                 "reuse_sys_cve_allowlist": "true",
             },
+            "cve_allowlist": {"project_id": project.pk, "items": []},
         }
 
     def test_who_may_toggle(self, caller: Callers) -> None:
