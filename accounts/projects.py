@@ -215,7 +215,7 @@ def _restore(project: Project, name: str, actor: Actor) -> Project:
 
 
 @transaction.atomic
-def begin_purge(project: Project, *, actor: Actor) -> Project:
+def abandon(project: Project, *, actor: Actor) -> Project:
     """Let a deleted project never be restored; what it held may be given up from now on.
 
     Raises ``Conflict`` for one that is alive or purged.
@@ -225,13 +225,15 @@ def begin_purge(project: Project, *, actor: Actor) -> Project:
     if locked.purge_at is None or locked.purge_at > now:
         locked.purge_at = now
         locked.save(update_fields=["purge_at", "updated_at"])
-    audit.record(actor, "purge_project", locked.name, project=locked)
+    audit.record(actor, "abandon_project", locked.name, project=locked)
     return locked
 
 
-def mark_purged(project: Project) -> None:
+@transaction.atomic
+def mark_purged(project: Project, *, actor: Actor) -> None:
     """Note that everything a deleted project held was given up."""
-    Project.objects.trashed().filter(pk=project.pk).update(purged_at=timezone.now())
+    if Project.objects.trashed().filter(pk=project.pk).update(purged_at=timezone.now()):
+        audit.record(actor, "purge_project", project.name, project=project)
 
 
 def _locked_in_trash(project: Project) -> Project:

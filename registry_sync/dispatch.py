@@ -5,9 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.errors import NotFound
+from accounts import projects
+from accounts.errors import Conflict, NotFound
+from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync import executions, tasks
+from registry_sync import executions, purging, tasks
 from registry_sync.executions import Order, Origin
 from registry_sync.models import Execution, State, Task
 
@@ -42,6 +44,19 @@ def start(
     )
     transaction.on_commit(lambda: tasks.wake_execution(execution.pk))
     return execution
+
+
+@transaction.atomic
+def purge_project(project: Project, *, actor: Actor) -> None:
+    """Give a deleted project up for good, and have a job remove what it held.
+
+    Raises ``Conflict`` for one that is not in the trash.
+    """
+    projects.abandon(project, actor=actor)
+    try:
+        start(purging.KIND, actor=actor)
+    except Conflict:
+        return  # It runs, and looks at projects last; otherwise the next one does.
 
 
 def clear(kind: str, *, actor: Actor) -> None:

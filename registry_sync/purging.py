@@ -114,7 +114,7 @@ def run(run: Run) -> None:
     run.log(f"purged {done} entries")
     gone = 0
     for project in Project.objects.trashed().filter(purge_at__lte=now).order_by("pk"):
-        purge_project(project, actor=SYSTEM_ACTOR, run=run)
+        purge_project(project, run=run)
         gone += 1
     run.log(f"purged {gone} projects")
     old = TrashEntry.objects.exclude(state=TrashEntry.State.TRASHED)
@@ -135,30 +135,27 @@ def _purged(run: Run, entry: TrashEntry) -> int:
     return 1
 
 
-def purge_project(project: Project, *, actor: Actor, run: Run | None = None) -> None:
-    """Give up everything that a deleted project held, in short transactions.
+def purge_project(project: Project, *, run: Run) -> None:
+    """Give up everything that a deleted project held whose time is over, in short transactions.
 
-    May be ended in the middle and begun again. Raises ``Conflict`` for a project that is alive.
+    May be ended in the middle and begun again.
     """
-    projects.begin_purge(project, actor=actor)
     repositories = list(Repository.objects.filter(project=project).order_by("pk"))
     for repository in repositories:
         while _emptied(repository, run):
-            if run is not None:
-                run.check()
+            run.check()
     with transaction.atomic():
         used = usage.lock(project.pk)
         ProjectBlob.objects.filter(project=project).delete()
         used.used_bytes = 0
         used.save(update_fields=["used_bytes"])
-        projects.mark_purged(project)
+        projects.mark_purged(project, actor=SYSTEM_ACTOR)
 
 
 @transaction.atomic
-def _emptied(repository: Repository, run: Run | None) -> int:
+def _emptied(repository: Repository, run: Run) -> int:
     """Remove a batch of a repository's artifacts, indexes first; return how many."""
-    if run is not None:
-        run.hold()
+    run.hold()
     now = timezone.now()
     Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
     TrashEntry.objects.filter(repository=repository, state=TrashEntry.State.TRASHED).update(

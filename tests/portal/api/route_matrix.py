@@ -663,4 +663,68 @@ ROWS = (
         (401, 404, 404, 404, 404, 404, 404, 403, 404),
     ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
+    # What can be deleted and restored, by those who may delete; ``team`` has nothing yet.
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/deletion",
+        "/api/v2.0/projects/team/deletion",
+        (401, 404, 403, 403, 200, 200, 403, 403, 200),
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/tag-deletions",
+        "/api/v2.0/projects/team/tag-deletions",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+        {"repository": "app", "q": "*"},
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/executions/<int:execution_id>",
+        "/api/v2.0/projects/team/executions/1",
+        (401, 404, 403, 403, 404, 404, 403, 403, 404),
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/executions/<int:execution_id>/undo",
+        "/api/v2.0/projects/team/executions/1/undo",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/trash",
+        "/api/v2.0/projects/team/trash",
+        (401, 404, 403, 403, 200, 200, 200, 403, 200),
+    ),
+    Row(
+        "GET",
+        "v2.0/projects/<str:name_or_id>/trash/<int:entry_id>",
+        "/api/v2.0/projects/team/trash/1",
+        (401, 404, 403, 403, 404, 404, 404, 403, 404),
+    ),
+    Row(
+        "DELETE",
+        "v2.0/projects/<str:name_or_id>/trash/<int:entry_id>",
+        "/api/v2.0/projects/team/trash/1",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row(
+        "POST",
+        "v2.0/projects/<str:name_or_id>/trash/<int:entry_id>/restore",
+        "/api/v2.0/projects/team/trash/1/restore",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
+    Row("GET", "v2.0/trash", "/api/v2.0/trash", SYSTEM_READ),
+    Row("GET", "v2.0/trash/projects", "/api/v2.0/trash/projects", SIGNED_IN),
+    Row(
+        "DELETE",
+        "v2.0/trash/projects/<int:project_id>",
+        "/api/v2.0/trash/projects/1",
+        MISSING_WRITE,
+    ),
+    Row(
+        "POST",
+        "v2.0/trash/projects/<int:project_id>/restore",
+        "/api/v2.0/trash/projects/1/restore",
+        MISSING_WRITE,
+    ),
 )
