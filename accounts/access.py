@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts import configuration
+from accounts import configuration, statements
 from accounts.errors import Denied, NotFound
 from accounts.models import Project, ProjectAlias, ProjectMember, RobotGrant
 from accounts.principals import Principal
 from accounts.roles import ALL_ACTIONS, PUBLIC_ACTIONS, READING_ACTIONS, ROLE_ACTIONS, Role
 from accounts.scopes import Grant, Scope, is_repository_name
+from accounts.statements import Statement
 
 # What a docker action asks of the role table.
 _DOCKER_ACTIONS = {
@@ -82,9 +82,7 @@ def _rows(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
     *first, last = arguments
     within = f" IN ({', '.join(['%s'] * len(last))})"
     sql = query.format(within) if "{}" in query else query + within
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*first, *last])
-        return list(cursor.fetchall())
+    return statements.run(Statement(sql, [*first, *last]))
 
 
 def _robot_rights(robot_id: int, project_ids: list[int]) -> dict[int, frozenset[str]]:

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import DatabaseDefault
 
 
@@ -26,17 +29,46 @@ class Statement:
 def run(*statements: Statement) -> list[tuple[Any, ...]]:
     """Run the statements in their order and return the rows of the last.
 
-    PostgreSQL is told all of them at once (each has a snapshot of its own all the same); SQLite
-    has no round trips to save. A literal percent sign must be doubled.
+    PostgreSQL is told all of them at once (each has a snapshot of its own all the same) and plans
+    them once per connection; SQLite has no round trips to save, and its driver keeps the plans. A
+    literal percent sign must be doubled.
     """
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+    here = connections[DEFAULT_DB_ALIAS]
+    with here.cursor() as cursor:
+        if here.vendor == "postgresql":
             parameters = [value for statement in statements for value in statement.parameters]
-            cursor.execute(";\n".join(statement.sql for statement in statements), parameters)
+            parts = [_prepared(here, cursor, statement) for statement in statements]
+            cursor.execute(";\n".join(parts), parameters)
         else:
             for statement in statements:
                 cursor.execute(statement.sql, statement.parameters)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+# What each connection has prepared: each of our SQL texts with the name it has there.
+_known: "WeakKeyDictionary[Any, dict[str, str]]" = WeakKeyDictionary()
+# Beyond these a plan would be kept for what hardly comes again (a manifest of 300 layers).
+_MAX_PARAMETERS = 250
+_MAX_PREPARED = 200
+
+
+def _prepared(here: BaseDatabaseWrapper, cursor: CursorWrapper, statement: Statement) -> str:
+    """``EXECUTE name (…)`` for the statement, prepared where it was not; or itself."""
+    sql, count = statement.sql, len(statement.parameters)
+    if count > _MAX_PARAMETERS:
+        return sql
+    known = _known.setdefault(here.connection, {})
+    name = known.get(sql)
+    if name is None:
+        if len(known) >= _MAX_PREPARED:
+            return sql
+        name = f"moorage_{len(known)}"
+        first, *others = sql.split("%s")
+        numbered = first + "".join(f"${n}{part}" for n, part in enumerate(others, start=1))
+        # No rollback takes it back.
+        cursor.execute(f"PREPARE {name} AS {numbered.replace('%%', '%')}")
+        known[sql] = name
+    return f"EXECUTE {name} ({marks(statement.parameters)})" if count else f"EXECUTE {name}"
 
 
 def marks(values: Sequence[object]) -> str:

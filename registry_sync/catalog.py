@@ -69,10 +69,11 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     children = _lock_artifacts(repository, push)
     blobs.hold_pins(push.pins, now)
     sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
-    usage.add(place.usage, place.project, sizes)
+    counted = usage.added(place.usage, place.project, sizes)
     artifact, is_new = _save_artifact(repository, push, children, actor, now)
     edges = _edges(artifact, push, children) if is_new else []
     statements.run(
+        *counted,
         *edges,
         *_moved_tag(place, artifact, repository, push.tag, actor, now),
         Statement(_PUSHED, [statements.moment(now), repository.pk]),

@@ -44,8 +44,14 @@ def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None
     Raises ``Denied`` where that would go over the storage limit: the caller's transaction must
     then be rolled back.
     """
+    if changes := added(usage, project, sizes):
+        statements.run(*changes)
+
+
+def added(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> list[Statement]:
+    """Do as ``add`` does, but for the statements that are returned, to be run with others."""
     if not sizes:
-        return
+        return []
     # Only what is returned was not there: the others count already.
     counted = statements.insert_values(
         ProjectBlob,
@@ -53,21 +59,23 @@ def add(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> None
         [(project.pk, digest, sizes[digest]) for digest in sorted(sizes)],
         "ON CONFLICT (project_id, digest) DO NOTHING RETURNING size",
     )
-    added = sum(size for (size,) in statements.run(counted))
+    total = sum(size for (size,) in statements.run(counted))
     limit = _in_force(project.storage_limit)
-    quota.require_room(used=usage.used_bytes, added=added, limit=limit)
-    if not added:
-        return
-    before, usage.used_bytes = usage.used_bytes, usage.used_bytes + added
-    statements.run(Statement(_SET_USED, [usage.used_bytes, project.pk]))
+    quota.require_room(used=usage.used_bytes, added=total, limit=limit)
+    if not total:
+        return []
+    before, usage.used_bytes = usage.used_bytes, usage.used_bytes + total
+    changes = [Statement(_SET_USED, [usage.used_bytes, project.pk])]
     if quota.crosses_warning(before=before, after=usage.used_bytes, limit=limit):
-        outbox.emit(
+        warning = outbox.emitted(
             "quota.warning",
             f"project:{project.pk}",
             project=project.name,
             used=usage.used_bytes,
             limit=limit,
         )
+        changes.append(warning)
+    return changes
 
 
 _SET_USED = "UPDATE registry_sync_projectusage SET used_bytes = %s WHERE project_id = %s"

@@ -3,10 +3,11 @@
 import datetime
 
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from accounts import statements
+from accounts.statements import Statement
 from registry_sync import blobs
 from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_view, respond
@@ -101,10 +102,8 @@ AND (l.touched_at >= %s OR EXISTS (
 def _is_readable(repository_id: int, digest: str) -> bool:
     """True for a blob that a live artifact here uses, and for a fresh upload."""
     fresh = timezone.now() - datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE)
-    since = connection.ops.adapt_datetimefield_value(fresh)
-    with connection.cursor() as cursor:
-        cursor.execute(_READABLE, [repository_id, digest, since])
-        return cursor.fetchone() is not None
+    asked = [repository_id, digest, statements.moment(fresh)]
+    return bool(statements.run(Statement(_READABLE, asked)))
 
 
 def _has_come(standing: Standing, repository_id: int, digest: str) -> bool:

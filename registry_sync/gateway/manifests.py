@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from accounts import statements
 from accounts.errors import Conflict, NotFound
+from accounts.statements import Statement
 from registry_sync import manifests, trash
 from registry_sync.gateway.errors import (
     ProtocolError,
@@ -55,11 +56,10 @@ WHERE a.repository_id = %s AND a.digest = %s AND a.trash_entry_id IS NULL
 
 
 def _find(repository_id: int, reference: str) -> _Stored | None:
-    with connection.cursor() as cursor:
-        query = _BY_DIGEST if ":" in reference else _BY_TAG
-        cursor.execute(query, [repository_id, reference])
-        row = cursor.fetchone()
-    return _Stored(row[0], row[1], bytes(row[2])) if row else None
+    query = _BY_DIGEST if ":" in reference else _BY_TAG
+    for digest, media_type, content in statements.run(Statement(query, [repository_id, reference])):
+        return _Stored(digest, media_type, bytes(content))
+    return None
 
 
 def _check_reference(reference: str) -> None:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import docker_tokens
+from accounts import docker_tokens, statements
 from accounts.docker_tokens import TokenClaims
 from accounts.errors import Unauthorized
 from accounts.principals import Actor, Principal
 from accounts.scopes import Grant, is_repository_name
+from accounts.statements import Statement
 from registry_sync import catalog
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
@@ -122,9 +123,7 @@ LEFT JOIN accounts_personaltoken t ON t.id = %s AND t.revoked_at IS NULL
 def require_caller(request: HttpRequest, scope: str = "") -> TokenClaims:
     """Return the claims of a caller who still stands, for requests that concern no repository."""
     claims = bearer_claims(request, scope)
-    with connection.cursor() as cursor:
-        cursor.execute(_CALLER, _caller_ids(claims.principal))
-        row = cursor.fetchone()
+    (row,) = statements.run(Statement(_CALLER, _caller_ids(claims.principal)))
     if not _stands(claims.principal, row):
         raise challenge(scope, error="invalid_token")
     return claims
@@ -201,12 +200,11 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
         return None
     project_name, _, path = name.partition("/")
     principal = claims.principal
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [*_caller_ids(principal), path, project_name, grant.project_id])
-        row = cursor.fetchone()
-    if row is None or not _stands(principal, row[:8]):
+    asked = [*_caller_ids(principal), path, project_name, grant.project_id]
+    rows = statements.run(Statement(_STANDING, asked))
+    if not rows or not _stands(principal, rows[0][:8]):
         return None
-    current_name, alias_expiry, registry_key, is_public, is_read_only, limit, found = row[8:]
+    current_name, alias_expiry, registry_key, is_public, is_read_only, limit, found = rows[0][8:]
     if current_name != project_name and not (action == "pull" and _is_ahead(alias_expiry)):
         return None
     if action == "pull" and grant.is_by_public and not is_public:

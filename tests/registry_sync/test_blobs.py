@@ -259,10 +259,13 @@ def test_rows_are_locked_by_digest(app: Repository) -> None:
     digests = [some_digest() for _ in range(6)]
     with CaptureQueriesContext(connection) as captured:
         blobs.pin(app, digests[0], set(digests))
-    table = 'INTO "registry_sync_blob"'
-    inserts = [query["sql"] for query in captured if table in query["sql"]]
-    places = [inserts[0].index(digest) for digest in sorted(digests)]
-    assert places == sorted(places)
-    if connection.features.has_select_for_update:
-        locks = [query["sql"] for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
-        assert "ORDER BY digest" in locks[0]
+    told = [query["sql"] for query in captured if all(one in query["sql"] for one in digests)]
+    # The rows are made, then locked; PostgreSQL is told both at once.
+    places = [[sql.index(one) for one in sorted(digests)] for sql in told]
+    assert places
+    assert all(place == sorted(place) for place in places)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement FROM pg_prepared_statements")
+            prepared = [sql for (sql,) in cursor.fetchall() if "FROM registry_sync_blob" in sql]
+        assert any("ORDER BY digest\n FOR NO KEY UPDATE" in sql for sql in prepared)
