@@ -117,6 +117,11 @@ def add_tag(artifact: Artifact, name: str, *, actor: Actor, is_move: bool = Fals
     return Tag.objects.get(repository=repository, name=name)
 
 
+def belonging(source: Artifact) -> list[Artifact]:
+    """Return what a copy of the artifact would take along, and itself; for people to see."""
+    return [part.artifact for part in _plan(source)]
+
+
 def _require_tag(name: str) -> None:
     if not is_tag(name):
         raise BadRequest(_("A tag has 1 to 128 letters, digits, _ . and -."), field="name")

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from portal.web.access import public_page, visible_project
+from portal.web.artifact_actions import offered
 from portal.web.commands import Tool, pull_by_digest, pull_by_tag
 from portal.web.image_config import believable, run_config, steps
 from portal.web.repositories import index_content, repository_of
@@ -82,6 +83,7 @@ def _detail(
             _DOCKER, name=repository.name, digest=artifact.digest, kind=artifact.kind
         ),
     }
+    context |= offered(request, artifact)
     named = tag or (tags[0] if tags else None)
     if named is not None:
         context["by_tag"] = pull_by_tag(

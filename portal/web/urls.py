@@ -8,6 +8,7 @@ from django.urls import include, path, re_path
 
 from portal.web import (
     account,
+    artifact_actions,
     artifacts,
     audit_logs,
     home,
@@ -34,6 +35,7 @@ _LABEL = rf"p/{_PROJECT}/-/labels/(?P<label_id>[0-9]{{1,18}})"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"p/{_PROJECT}/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
 _DIGEST = r"(?P<digest>sha256:[0-9a-f]{64})"
+_IMAGE = rf"{_REPOSITORY}/-/images/{_DIGEST}"
 _TAG = r"(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})"
 
 account_patterns = (
@@ -47,6 +49,7 @@ account_patterns = (
         path("security", security.index, name="security"),
         path("sessions/<int:session_id>/end", security.end_session, name="end_session"),
         path("reset", password_reset.index, name="reset"),
+        path("forgotten", password_reset.forgotten, name="forgotten"),
     ],
     "account",
 )
@@ -78,7 +81,10 @@ project_patterns = (
 )
 repository_patterns = (
     [
-        re_path(rf"^{_REPOSITORY}/-/images/{_DIGEST}$", artifacts.by_digest, name="image"),
+        re_path(rf"^{_IMAGE}$", artifacts.by_digest, name="image"),
+        re_path(rf"^{_IMAGE}/copy$", artifact_actions.copy, name="copy_image"),
+        re_path(rf"^{_IMAGE}/tag$", artifact_actions.add_tag, name="tag_image"),
+        re_path(rf"^{_IMAGE}/label$", artifact_actions.label, name="image_label"),
         re_path(rf"^{_REPOSITORY}/-/tags/{_TAG}$", artifacts.by_tag, name="tag"),
         re_path(rf"^{_REPOSITORY}$", repositories.detail, name="detail"),
     ],
