@@ -3,6 +3,7 @@
 A message says "look now"; the rows say what is so.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -15,21 +16,23 @@ from django.db import OperationalError as DatabaseUnavailable
 from django.utils import timezone
 
 from accounts import audit_chain
-from accounts.errors import DomainError, Unavailable
+from accounts.errors import Conflict, DomainError, Unavailable
+from accounts.principals import SYSTEM_ACTOR
 from registry_sync import (
     audit_purge,
     bulk,
     executions,
     fsck,
     housekeeping,
+    image_analysis,
     purging,
     relay,
     schedules,
 )
-from registry_sync.executions import Kind
+from registry_sync.executions import Kind, Origin
 from registry_sync.failpoints import hit
 from registry_sync.leases import LeaseLostError
-from registry_sync.models import State, Task, WorkerHeartbeat
+from registry_sync.models import Execution, State, Task, WorkerHeartbeat
 from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ KINDS: dict[str, Kind] = {
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
     purging.KIND: Kind(purging.run),
+    image_analysis.KIND: Kind(image_analysis.run),
     bulk.DELETION: Kind(bulk.run_deletion),
     bulk.UNDO: Kind(bulk.run_undo),
 }
@@ -49,7 +53,7 @@ DEFAULT_SCHEDULES = {
     purging.KIND: "0 41 * * * *",
 }
 # Who is told of which events.
-CONSUMERS: relay.Consumers = {}
+CONSUMERS: relay.Consumers = {"artifact.pushed": [image_analysis.on_push]}
 # So long one message goes on with what else is runnable, before other messages get their turn.
 _SECONDS_PER_MESSAGE = 5.0
 # Enough to set every idle thread going; each goes on by itself.
@@ -78,6 +82,16 @@ def tick() -> None:
         logger.info("Execution %s (%s) is due.", execution.pk, execution.kind)
     wake(executions.sweep(KINDS))
     relay.deliver(CONSUMERS)
+    _read_layers()
+
+
+def _read_layers() -> None:
+    """Have what was pushed analysed, where no execution is at it already."""
+    if not image_analysis.is_due():
+        return
+    with contextlib.suppress(Conflict):
+        origin = Origin(Execution.Trigger.EVENT)
+        wake_execution(executions.create(image_analysis.KIND, actor=SYSTEM_ACTOR, origin=origin).pk)
 
 
 @shared_task

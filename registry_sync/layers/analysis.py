@@ -38,7 +38,9 @@ class LayerShare:
 class _Sums:
     """What is counted while walking."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, databases: Sequence[dict[str, list[list[str]]]]) -> None:
+        self.databases = databases or [{} for _layer in range(count)]
+        self.packages: list[list[Any]] = []
         self.shares = [LayerShare() for _layer in range(count)]
         self.wasted: list[tuple[int, str, int, int, str]] = []
         self.biggest: list[tuple[int, str, int]] = []
@@ -50,14 +52,16 @@ class _Sums:
 
 
 def analyse(
-    layers: Sequence[Iterable[Directory]], secrets: Sequence[dict[str, str]]
+    layers: Sequence[Iterable[Directory]],
+    secrets: Sequence[dict[str, str]],
+    packages: Sequence[dict[str, list[list[str]]]] = (),
 ) -> dict[str, Any]:
     """Return an image's analysis as plain data.
 
-    ``layers`` are its layers' directories from the bottom; ``secrets`` what each layer's index
-    found, by path.
+    ``layers`` are its layers' directories from the bottom; ``secrets`` and ``packages`` what each
+    layer's index found, by path.
     """
-    sums = _Sums(len(layers))
+    sums = _Sums(len(layers), packages)
     top = len(layers) - 1
     for merged in walk(layers):
         _directory(merged, top, secrets, sums)
@@ -111,6 +115,7 @@ def _file(path: str, version: Version, fate: Fate, by: int, sums: _Sums) -> None
     _flow(sums, (fate.value, layer, by, topic_of(path)), size, path)
     if fate is Fate.LIVE:
         sums.files += 1
+        sums.packages += [[*package, layer] for package in sums.databases[layer].get(path, ())]
         _keep(sums.biggest, (size, path, layer), _TOP)
     elif size:
         _keep(sums.wasted, (size, path, layer, by, fate.value), _TOP)
@@ -196,6 +201,8 @@ def _result(sums: _Sums) -> dict[str, Any]:
             for size, path, layer, by, cause in sorted(sums.wasted, reverse=True)
         ],
         "secrets": sums.secrets,
+        # [ecosystem, name, version, layer]
+        "packages": sorted(sums.packages),
         "advice": advise(findings),
         "sizes": sums.sizes,
     }

@@ -25,6 +25,7 @@ from registry_sync.models.executions import (
     WorkerHeartbeat,
 )
 from registry_sync.models.labels import ArtifactLabel, Label
+from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -34,7 +35,10 @@ __all__ = [
     "ArtifactReference",
     "Blob",
     "Execution",
+    "ImageAnalysis",
     "Label",
+    "LayerFrame",
+    "LayerIndex",
     "ManifestBody",
     "OutboxDelivery",
     "ProjectBlob",
