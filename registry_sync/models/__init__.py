@@ -24,6 +24,7 @@ from registry_sync.models.executions import (
     Worker,
     WorkerHeartbeat,
 )
+from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
 from registry_sync.models.trash import TrashEntry
@@ -35,6 +36,7 @@ __all__ = [
     "ArtifactReference",
     "Blob",
     "Execution",
+    "ImmutableRule",
     "ImageAnalysis",
     "Label",
     "LayerFrame",
