@@ -1,8 +1,10 @@
-"""One-time links with which a user sets a new password: made by administrators, used once."""
+"""One-time links with which a user sets a new password: made for them, or mailed on request."""
 
 import datetime
+from collections.abc import Callable
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,6 +16,8 @@ from accounts.principals import Actor, Principal
 
 KIND = "rst"
 LIFETIME = datetime.timedelta(hours=24)
+# Between two links that somebody who did not sign in has mailed to the same user.
+PAUSE = datetime.timedelta(minutes=5)
 
 
 @transaction.atomic
@@ -39,6 +43,34 @@ def mail_link(reset: PasswordReset, link: str) -> bool:
     """Send the link to the user's address; tell whether a mail server took it."""
     text = _("Set a new password within 24 hours here:") + f"\n\n{link}\n"
     return mail.send(reset.user.email, _("A new password for Moorage"), text)
+
+
+def note_request(name: str, *, actor: Actor) -> None:
+    """Count that a link was asked for by name or address. Raises ``TooManyRequests``.
+
+    Whether there is such a user is not looked up: the answer is the same and takes as long.
+    """
+    account = f"forgot {name.strip().lower()[:200]}"
+    throttle.check(account, actor.address)
+    throttle.record_failure(account, actor.address)
+
+
+def mail_requested(name: str, *, address_of: Callable[[str], str], actor: Actor) -> bool:
+    """Mail a link to the user of that name or address; tell whether one was sent.
+
+    ``address_of`` makes the link of a secret. Nobody is sent one who may not sign in, has no
+    address, or was sent one within ``PAUSE``.
+    """
+    wanted = name.strip().lower()
+    users_of_name = User.objects.filter(is_active=True, deleted_at=None).exclude(email="")
+    user = users_of_name.filter(Q(username=wanted) | Q(email__iexact=wanted)).first()
+    if user is None or not wanted:
+        return False
+    since = timezone.now() - PAUSE
+    if PasswordReset.objects.filter(user=user, created_at__gt=since).exists():
+        return False
+    reset, secret = create(user, actor=actor)
+    return mail_link(reset, address_of(secret))
 
 
 def find(secret: str, *, actor: Actor) -> PasswordReset:

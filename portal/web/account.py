@@ -48,6 +48,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         "form": form,
         "next": destination,
         "has_public_projects": Project.objects.visible_to(ANONYMOUS).exists(),
+        "sends_mail": settings.MOORAGE_SENDS_MAIL,
         "login_command": Tool("docker").command("login", external_host()),
     }
     status = 422 if request.method == "POST" else 200

@@ -1,8 +1,14 @@
-"""The page behind a one-time link: somebody chooses a new password without signing in."""
+"""Pages for who forgot their password: ask for a one-time link, and choose a new one behind it."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -22,6 +28,74 @@ class NewPasswordForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"class": "form-control", "autocomplete": "new-password"}),
     )
+
+
+class ForgottenForm(forms.Form):
+    """Who forgot their password."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Username or e-mail"),
+        max_length=255,
+        widget=forms.TextInput(
+            attrs={
+                "class": "form-control",
+                "autocomplete": "username",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+
+class WorkingAfterwards(HttpResponse):
+    """An answer that works on once it is sent: how long that takes tells nobody anything."""
+
+    work: Callable[[], object] | None = None
+
+    def close(self) -> None:
+        """Called by the server when the last byte is out."""
+        super().close()
+        work, self.work = self.work, None
+        if work is not None:
+            work()
+
+
+def link_of(secret: str) -> str:
+    """Return the address behind which a reset's secret sets a new password."""
+    base = settings.MOORAGE_EXTERNAL_URL.rstrip("/")
+    return f"{base}{reverse('account:reset')}?{urlencode({'key': secret})}"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@public_page
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """Mail a link to who asks for it; the answer does not tell whether there is such a user."""
+    if not settings.MOORAGE_SENDS_MAIL:
+        raise Http404
+    form = ForgottenForm(request.POST or None)
+    is_post = request.method == "POST"
+    if not is_post or not form.is_valid():
+        status = 422 if is_post else 200
+        return render(request, "account/forgotten.html", {"form": form}, status=status)
+    actor = Actor.of(ANONYMOUS, request.META)
+    name = form.cleaned_data["name"]
+    try:
+        resets.note_request(name, actor=actor)
+    except TooManyRequests as error:
+        form.add_error(None, str(error))
+        response = render(request, "account/forgotten.html", {"form": form}, status=error.status)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    page = render(request, "account/forgotten.html", {"form": form, "is_done": True})
+    answer = WorkingAfterwards(page.content)
+    language = translation.get_language() or settings.LANGUAGE_CODE
+
+    def mail() -> None:
+        with translation.override(language):
+            resets.mail_requested(name, address_of=link_of, actor=actor)
+
+    answer.work = mail
+    return answer
 
 
 @sensitive_post_parameters("password")

@@ -1,14 +1,13 @@
 """Pages about everybody's accounts, for administrators; auditors read them."""
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,6 +20,7 @@ from accounts.errors import BadRequest, Conflict, Denied, PreconditionFailed
 from accounts.models import ProjectMember, User, UserSession
 from portal.web.access import actor_of, is_fragment, page, principal_of
 from portal.web.paging import page_of
+from portal.web.password_reset import link_of
 
 _MAX_PROJECTS = 100
 _TEXT = {"class": "form-control", "autocomplete": "off"}
@@ -146,6 +146,8 @@ def _shown(request: HttpRequest, user: User, *, refusal: str = "", link: str = "
         "may_delete": bool(can_system(principal, "user:delete")),
         "refusal": refusal,
         "link": link,
+        "is_link_mailed": settings.MOORAGE_SENDS_MAIL and bool(user.email),
+        "could_not_mail": bool(link) and settings.MOORAGE_SENDS_MAIL,
     }
     return render(request, "users/detail.html", context, status=422 if refusal else 200)
 
@@ -182,18 +184,24 @@ def switch(request: HttpRequest, user_id: int, name: str) -> HttpResponse:
 @require_POST
 @page
 def reset(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Make a link with which the user chooses a new password, and show it this once."""
+    """Make a link with which the user chooses a new password; mail it, or show it this once."""
     require_system(principal_of(request), "user:update")
     return _with_link(request, _user(user_id))
 
 
 def _with_link(request: HttpRequest, user: User) -> HttpResponse:
+    """Mail the link where that is possible; else show it."""
     try:
-        _reset, secret = resets.create(user, actor=actor_of(request))
+        made, secret = resets.create(user, actor=actor_of(request))
     except PreconditionFailed as error:
         return _shown(request, user, refusal=str(error))
-    base = settings.MOORAGE_EXTERNAL_URL.rstrip("/")
-    link = f"{base}{reverse('account:reset')}?{urlencode({'key': secret})}"
+    link = link_of(secret)
+    if resets.mail_link(made, link):
+        text = _("A link for a new password is on its way to %(address)s.") % {
+            "address": user.email
+        }
+        messages.success(request, text)
+        return redirect("administration:user", user.pk)
     return _shown(request, user, link=link)
 
 
