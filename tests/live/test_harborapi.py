@@ -272,6 +272,36 @@ def test_repositories(harbor: HarborClient, stack: Stack, image: Path) -> None:
     assert harbor.call("get_repositories", project) == []
 
 
+def test_artifacts(harbor: HarborClient, stack: Stack, index: Path) -> None:
+    project, other = make_project(stack), make_project(stack)
+    assert stack.push(index, f"{project}/app:1").returncode == 0
+    app = (project, "app")
+    place = harbor.call("create_artifact_tag", *app, "1", model("Tag", name="stable"))
+    assert place.endswith("/tags/stable")
+    (listed,) = harbor.call("get_project_artifacts", project, with_tag=True)
+    assert {tag["name"] for tag in listed["tags"]} == {"1", "stable"}
+    label = {
+        "id": number(harbor.call("create_label", model("Label", name=unique("ok"), scope="g")))
+    }
+    harbor.call("add_artifact_label", *app, "1", model("Label", **label))
+    found = harbor.call("get_artifacts", *app, query=f"labels={label['id']}", with_label=True)
+    assert [entry["id"] for entry in found[0]["labels"]] == [label["id"]]
+    harbor.call("delete_artifact_label", *app, "1", label["id"])
+    assert harbor.call("get_artifact", *app, "1", with_label=True)["labels"] == []
+    platform = listed["references"][0]["child_digest"]
+    assert isinstance(harbor.call("get_artifact_build_history", *app, platform), list)
+    assert harbor.call("get_artifact_accessories", *app, "1") == []
+    with pytest.raises(ClientError) as unscanned:
+        harbor.call("get_artifact_vulnerability_reports", *app, "1")
+    assert unscanned.value.status == 404
+    copied = harbor.call("copy_artifact", other, "copy", f"{project}/app@{listed['digest']}")
+    assert copied.endswith(listed["digest"])
+    assert harbor.call("get_artifact", other, "copy", "stable")["digest"] == listed["digest"]
+    harbor.call("delete_artifact_tag", *app, "stable", "stable")
+    harbor.call("delete_artifact", *app, "1")
+    assert harbor.call("get_artifacts", *app) == []
+
+
 def test_system(harbor: HarborClient, stack: Stack) -> None:
     assert harbor.call("ping") == "Pong"
     assert harbor.call("health_check")["status"] == "healthy"
