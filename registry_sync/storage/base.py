@@ -1,0 +1,96 @@
+"""What collection and checks need of the registry's storage, whatever it lies on.
+
+Nothing is deleted where it lies. It is *set aside* under the token of a claim, the claim is looked
+at again, and only then is it *discarded*; who lost the claim *puts back*. Who was stopped anywhere
+in between has removed nothing that others rely on.
+"""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from accounts.errors import Unavailable
+
+LinkKind = Literal["layer", "manifest"]
+
+
+class StorageUnavailableError(Unavailable):
+    """The storage is away, full or read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A digest's link in a repository; ``repository`` is the name that the registry knows."""
+
+    repository: str
+    kind: LinkKind
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that was begun; ``touched_at`` is when its last byte came."""
+
+    repository: str
+    number: str
+    touched_at: datetime.datetime
+    size: int
+
+
+class Storage(Protocol):
+    """One registry's storage; safe to share between threads.
+
+    ``digest`` is ``sha256:<hex>``, ``token`` 32 hexadecimal digits. Every method may be repeated,
+    by anybody, at any time: what is not there any more is no error. All raise
+    ``StorageUnavailableError``.
+    """
+
+    # So many links may be set aside within one transaction of the database.
+    links_per_transaction: int
+
+    # --- Looking ------------------------------------------------------------------------------
+
+    def size(self, digest: str) -> int | None:
+        """Return a blob's bytes, or None where there is none."""
+
+    def has_link(self, digest: str, link: Link) -> bool:
+        """Tell whether the registry would find the digest in that repository."""
+
+    def uploads(self) -> Iterator[Upload]:
+        """Yield every upload that was begun."""
+
+    # --- Removing -----------------------------------------------------------------------------
+
+    def prepare(self, token: str) -> None:
+        """Prove that something could be set aside now."""
+
+    def set_aside(
+        self, token: str, digest: str, links: Sequence[Link], *, with_bytes: bool
+    ) -> None:
+        """Take these links, then the bytes, out of the registry's sight."""
+
+    def put_back(self, token: str, digest: str) -> None:
+        """Let the registry see again what lies under the token."""
+
+    def discard(self, token: str, digest: str) -> None:
+        """Remove for good what lies under the token."""
+
+    def set_aside_links(self, token: str, digest: str) -> list[Link]:
+        """Return the links that lie under the token."""
+
+    def lying_aside(self) -> Iterator[tuple[str, str]]:
+        """Yield the token and digest of all that lies aside."""
+
+    def finish(self, token: str) -> None:
+        """Forget a token under which nothing lies any more."""
+
+    def remove_upload(self, upload: Upload) -> None:
+        """Remove an upload that nobody will go on with."""
+
+    # --- The marker ---------------------------------------------------------------------------
+
+    def read_marker(self) -> str:
+        """Return the text that was last written, or nothing."""
+
+    def write_marker(self, text: str) -> None:
+        """Keep a short text with the storage, whole or not at all."""
