@@ -16,7 +16,7 @@ from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
 from accounts.statements import Statement
-from registry_sync import admission, blobs, transactions, usage
+from registry_sync import admission, blobs, immutability, transactions, usage
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
 from registry_sync.models import (
@@ -57,7 +57,8 @@ def commit_manifest(repository: Repository, push: Push, *, actor: Actor) -> Arti
     """Make a stored manifest part of the catalogue, and move its tag.
 
     Raises ``NotFound`` when the project went away, ``Denied`` where it may not grow, and
-    ``Unavailable`` when a pin or a child no longer holds: the client tries again.
+    ``Unavailable`` when a pin or a child no longer holds: the client tries again;
+    ``PreconditionFailed`` where an immutable rule holds the tag where it is.
     """
     return transactions.run(lambda: _commit(repository, push, actor))
 
@@ -66,6 +67,9 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     now = timezone.now()
     place = _lock(repository, push.tag, actor, now)
     admission.require_writable(is_read_only=place.project.is_read_only)
+    immutability.require_movable(
+        repository, push.tag, current=place.tagged_digest, target=push.manifest.digest
+    )
     children = _lock_artifacts(repository, push)
     blobs.hold_pins(push.pins, now)
     sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
@@ -193,7 +197,7 @@ def _save_artifact(
         digest=manifest.digest, media_type=manifest.media_type, content=manifest.content
     )
     kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.PRESENT
-    artifact = _new_artifact(repository, push, children, actor, now)
+    artifact = new_artifact(repository, push, children, actor, now)
     inserted = statements.run(
         statements.insert([body], "ON CONFLICT (digest) DO NOTHING"),
         blobs.linked(repository, [manifest.digest], kind, state, now),
@@ -215,7 +219,7 @@ def _save_artifact(
     return there, False
 
 
-def _new_artifact(
+def new_artifact(
     repository: Repository,
     push: Push,
     children: dict[str, Artifact],
@@ -270,7 +274,7 @@ def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> lis
     found = [statements.insert(references)] if references else []
     uses = [
         (artifact.pk, entry.digest, position, entry.media_type, push.blob_sizes[entry.digest])
-        for position, entry in _blob_entries(manifest)
+        for position, entry in blob_entries(manifest)
         if entry.digest in push.blob_sizes
     ]
     if uses:
@@ -279,7 +283,7 @@ def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> lis
     return found
 
 
-def _blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
+def blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
     """The config at position 0, layers from 1 on; of an index its entries from 1 on."""
     if manifest.config is not None:
         yield 0, manifest.config

@@ -18,7 +18,16 @@ from accounts.errors import BadRequest, Conflict, NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs, catalog, manifests, transactions, upstream, usage
+from registry_sync import (
+    admission,
+    blobs,
+    catalog,
+    immutability,
+    manifests,
+    transactions,
+    upstream,
+    usage,
+)
 from registry_sync.accessories import accessories_among, subject_of_tag
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
@@ -85,6 +94,8 @@ def copy(
     _require_admission(project, parts, tags, actor)
     repository = catalog.open_repository(project.pk, path)
     repository.project = project
+    for tag in tags:
+        immutability.require_pushable(repository, tag, source.digest)
     for part in parts:
         copied = _carry(part, repository, actor)
         if part.artifact.pk == source.pk:

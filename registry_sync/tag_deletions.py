@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from accounts.principals import Actor
-from registry_sync import trash
+from registry_sync import immutability, trash
 from registry_sync.models import Artifact, Repository, Tag, TrashEntry
 from registry_sync.trash import Place, Removal
 
@@ -58,6 +58,8 @@ def delete_tags(
     there = {tag.name for tag in tags}
     for name in wanted.keys() - there - outcome.kept.keys():
         outcome.kept[name] = "gone already"
+    outcome.kept |= immutability.obstacles(repository, tags)
+    tags = [tag for tag in tags if tag.name not in outcome.kept]
     removals = _removals(place, tags, with_images=with_images)
     if removals:
         outcome.entries = trash.put_away(place, removals, actor=actor, execution_id=execution_id)
@@ -68,31 +70,29 @@ def delete_tags(
 
 def _removals(place: Place, tags: list[Tag], *, with_images: bool) -> list[Removal]:
     images = _freed_images(place, tags) if with_images else {}
-    removals = [
-        Removal(TrashEntry.Kind.TAG, trash.digest_of(tag), [tag])
-        for tag in tags
-        if tag.artifact_id not in images
-    ]
-    if not images:
-        return removals
     whole = trash.whole(place.repository, list(images.values()), with_children=True)
     everything = [artifact for group in whole.values() for artifact in group]
     trash.lock_artifacts(everything)
     by_artifact: dict[int, list[Tag]] = {}
     # The tags of accessories too, which nobody named.
-    for tag in trash.tags_of(everything):
+    all_tags = trash.tags_of(everything) if everything else []
+    for tag in all_tags:
         if tag.artifact_id is not None:
             by_artifact.setdefault(tag.artifact_id, []).append(tag)
-    removals += [
-        Removal(
-            TrashEntry.Kind.ARTIFACT,
-            images[root].digest,
-            [tag for artifact in group for tag in by_artifact.get(artifact.pk, [])],
-            group,
-        )
-        for root, group in whole.items()
-    ]
-    return removals
+    held = immutability.obstacles(place.repository, all_tags, everything) if everything else {}
+    removals, going = [], set()
+    for root, group in whole.items():
+        named = [tag for artifact in group for tag in by_artifact.get(artifact.pk, [])]
+        # An image stays, without its tag, where something about it must.
+        if not held.keys() & {*(tag.name for tag in named), *(a.digest for a in group)}:
+            going.add(root)
+            kind, digest = TrashEntry.Kind.ARTIFACT, images[root].digest
+            removals.append(Removal(kind, digest, named, group))
+    return [
+        Removal(TrashEntry.Kind.TAG, trash.digest_of(tag), [tag])
+        for tag in tags
+        if tag.artifact_id not in going
+    ] + removals
 
 
 def _freed_images(place: Place, tags: list[Tag]) -> dict[int, Artifact]:

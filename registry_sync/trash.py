@@ -18,7 +18,7 @@ from accounts import audit, outbox
 from accounts.errors import Conflict, NotFound
 from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync import admission, usage
+from registry_sync import admission, immutability, usage
 from registry_sync.models import (
     Artifact,
     ArtifactBlob,
@@ -63,11 +63,15 @@ class Removal:
 def delete_tag(
     repository: Repository, name: str, *, actor: Actor, execution_id: int | None = None
 ) -> TrashEntry:
-    """Remove one tag and nothing else. Raises ``NotFound`` where it is not there."""
+    """Remove one tag and nothing else.
+
+    Raises ``NotFound`` where it is not there, ``PreconditionFailed`` while a rule holds it.
+    """
     place = lock(repository)
     tags = locked_tags(repository, [name])
     if not tags:
         raise NotFound(_("tag not found"))
+    immutability.require_deletable(repository, tags)
     removal = Removal(TrashEntry.Kind.TAG, digest_of(tags[0]), tags)
     return put_away(place, [removal], actor=actor, execution_id=execution_id)[0]
 
@@ -84,7 +88,8 @@ def delete_artifact(
     """Remove an artifact with its tags, and its accessories with theirs; all or nothing.
 
     ``with_children``: an index takes along those of its manifests that nothing else needs. Raises
-    ``NotFound`` where it is not there, ``Conflict`` while an index needs it.
+    ``NotFound`` where it is not there, ``Conflict`` while an index needs it,
+    ``PreconditionFailed`` while an immutable rule holds one of the tags.
     """
     place = lock(repository)
     live = Artifact.objects.live().filter(repository=repository, body_id=digest)
@@ -95,6 +100,7 @@ def delete_artifact(
     tags = tags_of(artifacts)
     lock_artifacts(artifacts)
     _require_free(artifacts)
+    immutability.require_deletable(repository, tags, artifacts)
     removal = Removal(TrashEntry.Kind.ARTIFACT, digest, tags, artifacts)
     return put_away(place, [removal], actor=actor, execution_id=execution_id)[0]
 
@@ -105,13 +111,15 @@ def delete_repository(
 ) -> TrashEntry:
     """Put everything a repository holds into the trash as one entry, and hide the repository.
 
-    Raises ``NotFound`` where nothing was ever pushed, or it is deleted already.
+    Raises ``NotFound`` where nothing was ever pushed, or it is deleted already, and
+    ``PreconditionFailed`` while an immutable rule holds one of its tags.
     """
     place = lock(repository)
     if place.repository.pushed_at is None:
         raise NotFound(_("repository not found"))
     artifacts = list(Artifact.objects.live().filter(repository=repository).defer("config"))
     tags = _locked(Tag.objects.filter(repository=repository, artifact__isnull=False))
+    immutability.require_deletable(repository, tags, artifacts)
     removal = Removal(TrashEntry.Kind.REPOSITORY, "", tags, artifacts)
     (entry,) = put_away(place, [removal], actor=actor, execution_id=execution_id)
     Repository.objects.filter(pk=repository.pk).update(pushed_at=None)

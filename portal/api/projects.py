@@ -26,6 +26,7 @@ from portal.api.cve_allowlist import shown as shown_allowlist
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
+from registry_sync import project_removal
 from registry_sync.models import Repository
 
 _MAX_INTEGER = 2**63 - 1
@@ -245,7 +246,7 @@ class OneProject(Endpoint):
         obstacle = _obstacle(project)
         if obstacle and not is_forced:
             raise PreconditionFailed(obstacle)
-        projects.remove(project, actor=self.actor)
+        project_removal.remove(project, actor=self.actor)
         return Response()
 
 

@@ -8,11 +8,12 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts import projects
 from accounts.access import require
+from accounts.errors import PreconditionFailed
 from accounts.models import Project, Robot
 from portal.web.access import actor_of, page, principal_of, visible_project
 from portal.web.project_tabs import frame
+from registry_sync import project_removal
 from registry_sync.models import Repository, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -47,15 +48,25 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     typed = request.POST.get("confirmation", "").strip()
     refusal = ""
     if request.method == "POST":
-        if typed == found.name:
-            projects.remove(found, actor=actor_of(request))
+        refusal = _refusal(request, found, typed)
+        if not refusal:
             text = _("The project %(name)s is deleted.") % {"name": found.name}
             messages.success(request, text)
             return redirect("projects:list")
-        refusal = _("To delete this project, type its name.")
     context = frame(request, found, "delete") | {
         "contents": _contents(found),
         "typed": typed,
         "refusal": refusal,
     }
     return render(request, "projects/delete.html", context, status=422 if refusal else 200)
+
+
+def _refusal(request: HttpRequest, project: Project, typed: str) -> str:
+    """Delete the project; return why not, where it was not."""
+    if typed != project.name:
+        return _("To delete this project, type its name.")
+    try:
+        project_removal.remove(project, actor=actor_of(request))
+    except PreconditionFailed as error:
+        return str(error)
+    return ""

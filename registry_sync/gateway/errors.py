@@ -134,7 +134,13 @@ def _drain(request: HttpRequest) -> None:
             pass
 
 
-_DOMAIN_CODES = {400: "NAME_INVALID", 401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN"}
+_DOMAIN_CODES = {
+    400: "NAME_INVALID",
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "NAME_UNKNOWN",
+    412: "DENIED",
+}
 
 
 def protocol_error(problem: Exception, request: HttpRequest) -> ProtocolError:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from accounts.principals import Actor
-from registry_sync import admission, blobs, catalog, image_config, usage
+from registry_sync import admission, blobs, catalog, image_config, immutability, usage
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
 from registry_sync.client.errors import RegistryRejectedError
@@ -28,6 +28,7 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
     admission.require_tag_allowed(standing.principal, tag)
     repository = standing.open_repository()
     standing = _in(repository, standing)
+    immutability.require_pushable(repository, tag, manifest.digest)
     try:
         children = _known_children(repository, manifest)
         sizes = _blob_sizes(standing, repository, manifest, children.keys())
