@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 
-.PHONY: bench clients-test compose-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
+.PHONY: api-fuzz bench clients-test compose-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
 .PHONY: translate check-static test-sqlite test-postgresql test-live
 
 help: ## List the targets
@@ -58,6 +58,13 @@ clients-test: setup ## Drive the stack with docker's engine, podman, containerd,
 compose-test: setup ## Bring docker-compose.yml up in a Docker engine of its own and use it (minutes)
 	@deploy/install compose
 	@MOORAGE_TEST_DATABASE=sqlite pytest -m compose tests/live/test_compose.py
+
+api-fuzz: setup ## Send the API many requests made from its description and Harbor's contract (minutes)
+	@for database in sqlite postgresql; do \
+	  run="pytest -q -n 2 tests/portal/api/test_fuzz.py tests/portal/api/test_fuzz_contract.py"; \
+	  if [ $$database = postgresql ]; then run="$(PYTHON) -m tests.postgres $$run"; fi; \
+	  MOORAGE_TEST_DATABASE=$$database MOORAGE_TEST_FUZZ=$${EXAMPLES:-200} $$run || exit 1; \
+	done
 
 conformance: setup ## Run the OCI conformance suite (needs Go) and write docs/conformance.md
 	@$(PYTHON) -m tools.conformance

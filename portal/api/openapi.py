@@ -118,6 +118,8 @@ class EndpointSchema(AutoSchema):
         elif self.operation.media_type != "application/json":
             content = {self.operation.media_type: {"schema": {"type": "string"}}}
             body["content"] = content
+        elif self.method == "GET":
+            body["content"] = {"application/json": {"schema": {}}}
         headers = {}
         if self._is_paged():
             headers["X-Total-Count"] = _header("Rows on all pages.", "integer")

@@ -1,7 +1,6 @@
 """Robots: list, make, look at, change, give a new secret, delete."""
 
 import datetime
-from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
@@ -12,11 +11,10 @@ from rest_framework.response import Response
 
 from accounts import access, configuration, robots
 from accounts.errors import BadRequest, NotFound
-from accounts.models import Project, Robot, RobotGrant
+from accounts.models import Project, Robot
 from accounts.principals import Principal
-from accounts.robots import Permission, Terms
-from accounts.roles import ROBOT_ACTIONS, SYSTEM_ACTIONS
-from portal.api import query
+from accounts.robots import Terms
+from portal.api import query, robot_permissions
 from portal.api.base import SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
@@ -119,7 +117,7 @@ class RobotOutput(serializers.Serializer[Robot]):
     expires_at = serializers.SerializerMethodField()
     permissions = serializers.SerializerMethodField()
     creator_type = serializers.SerializerMethodField()
-    creator_ref = serializers.IntegerField(source="created_by_id", allow_null=True)
+    creator_ref = serializers.SerializerMethodField()
     creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
     update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
     creator_name = serializers.CharField(source="created_by_name")
@@ -133,6 +131,10 @@ class RobotOutput(serializers.Serializer[Robot]):
     def get_name(self, robot: Robot) -> str:
         """Return what it signs in with."""
         return robots.login_name(robot)
+
+    def get_creator_ref(self, robot: Robot) -> int:
+        """Return the maker's number, 0 for the system."""
+        return robot.created_by_id or 0
 
     def get_duration(self, robot: Robot) -> int:
         """Return the days it was given, -1 for ever."""
@@ -148,7 +150,7 @@ class RobotOutput(serializers.Serializer[Robot]):
 
     def get_permissions(self, robot: Robot) -> list[dict[str, Any]]:
         """Return its grants, grouped as the contract has them."""
-        return _permissions(robot.grants.all())
+        return robot_permissions.shown(robot.grants.all())
 
     def get_creator_type(self, robot: Robot) -> str:
         """Return Harbor's word for who made it."""
@@ -317,16 +319,7 @@ def _own_project(permissions: list[dict[str, Any]], principal: Principal) -> Pro
         )
     if permissions[0]["namespace"] in {"/", "*"}:
         raise BadRequest("The namespace of a project's robot is its project.", field="permissions")
-    return _project(permissions[0]["namespace"], principal)
-
-
-def _project(name: str, principal: Principal) -> Project:
-    project = None
-    if "\0" not in name:
-        project = Project.objects.visible_to(principal).filter(name=name).first()
-    if project is None:
-        raise NotFound("project not found")
-    return project
+    return robot_permissions.project_named(permissions[0]["namespace"], principal)
 
 
 def _terms(
@@ -347,52 +340,8 @@ def _terms(
     return Terms(
         description=wanted.get("description") or "",
         days=days,
-        permissions=tuple(_given(wanted["permissions"], principal)),
+        permissions=tuple(robot_permissions.read(wanted["permissions"], principal)),
         allowed_networks=tuple(networks or ()),
         push_tag_patterns=tuple(patterns or ()),
         is_disabled=bool(wanted.get("disable")),
     )
-
-
-def _given(blocks: Iterable[dict[str, Any]], principal: Principal) -> list[Permission]:
-    found = []
-    for block in blocks:
-        is_system = block["kind"] == "system"
-        if is_system != (block["namespace"] == "/"):
-            raise BadRequest("The namespace / is the system's, and only it.", field="permissions")
-        project = None
-        if not is_system and block["namespace"] != "*":
-            project = _project(block["namespace"], principal)
-        known = SYSTEM_ACTIONS if is_system else ROBOT_ACTIONS
-        found += [
-            Permission(action, project, is_system=is_system)
-            for entry in block["access"]
-            for action in _actions(entry, known)
-        ]
-    return found
-
-
-def _actions(entry: dict[str, Any], known: frozenset[str]) -> list[str]:
-    """Write a star out: what is added to the table later is nobody's by surprise."""
-    resource, verb = entry["resource"], entry["action"]
-    if verb != "*":
-        return [f"{resource}:{verb}"]
-    found = sorted(a for a in known if resource in ("*", a.partition(":")[0]))
-    return found or [f"{resource}:{verb}"]
-
-
-def _permissions(grants: Iterable[RobotGrant]) -> list[dict[str, Any]]:
-    blocks: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for grant in grants:
-        if grant.scope == RobotGrant.Scope.SYSTEM:
-            key = ("system", "/")
-        elif grant.project is not None:
-            key = ("project", grant.project.name)
-        else:
-            key = ("project", "*")
-        resource, _colon, verb = grant.action.partition(":")
-        blocks.setdefault(key, []).append({"resource": resource, "action": verb, "effect": "allow"})
-    return [
-        {"kind": kind, "namespace": namespace, "access": access_list}
-        for (kind, namespace), access_list in blocks.items()
-    ]
