@@ -24,6 +24,7 @@ from registry_sync.models.executions import (
     Worker,
     WorkerHeartbeat,
 )
+from registry_sync.models.garbage import GarbageCounter, StorageEpoch
 from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
@@ -36,6 +37,7 @@ __all__ = [
     "ArtifactReference",
     "Blob",
     "Execution",
+    "GarbageCounter",
     "ImmutableRule",
     "ImageAnalysis",
     "Label",
@@ -50,6 +52,7 @@ __all__ = [
     "RepositoryBlob",
     "Schedule",
     "State",
+    "StorageEpoch",
     "Tag",
     "TagEvent",
     "Task",

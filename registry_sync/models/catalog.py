@@ -194,9 +194,25 @@ class Blob(models.Model):
     # from the row after it.
     generation = models.BigIntegerField()
     touched_at = models.DateTimeField()
+    # When a purge dropped what needed it, until something is pushed that needs it again: garbage
+    # that nothing accounts for is left alone.
+    released_at = models.DateTimeField(null=True, blank=True)
+    # While it is ``deleting``: who does it, the token that fences the removal, until when.
+    claim_owner = models.CharField(max_length=128, blank=True, default="", db_default="")
+    claim_token = models.CharField(max_length=32, blank=True, default="", db_default="")
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    # Since when it is ``gone``.
+    gone_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["digest"]
+        indexes = [
+            models.Index(
+                fields=["state", "digest"],
+                condition=~models.Q(state="live"),
+                name="blob_not_live",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.digest} ({self.state})"
