@@ -1,7 +1,7 @@
 """Artifacts as the contract shows them, with as much about them as the caller asked for."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from portal.api import query
 from portal.api.endpoint import API_ROOT
 from portal.api.labels import LabelOutput
-from registry_sync import accessories, additions
+from registry_sync import accessories, additions, immutability
 from registry_sync.accessories import Accessory, Place
 from registry_sync.artifact_types import type_of
 from registry_sync.models import (
@@ -21,6 +21,7 @@ from registry_sync.models import (
     ArtifactBlob,
     ArtifactLabel,
     ArtifactReference,
+    Repository,
     Tag,
 )
 
@@ -70,7 +71,7 @@ class Surroundings:
     accessories: Mapping[Place, Sequence[Accessory]] = field(default_factory=dict)
     # The digests of the indexes that hold an artifact, by the artifact's number.
     parents: Mapping[int, Sequence[Place]] = field(default_factory=dict)
-    is_immutable: Callable[[Tag], bool] = lambda tag: False
+    is_immutable: Callable[[Tag], bool] = field(default=lambda _tag: False)
 
 
 class TagOutput(serializers.Serializer[Tag]):
@@ -260,7 +261,24 @@ def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundin
             {repository_id for repository_id, _digest in places},
             {digest for _repository_id, digest in places},
         )
-    return Surroundings(options, found, parents)
+    repositories = {artifact.repository_id: artifact.repository for artifact in artifacts}
+    around = Surroundings(options, found, parents)
+    if not options.immutability:
+        return around
+    return replace(around, is_immutable=immutability_of(repositories.values()))
+
+
+def immutability_of(repositories: Iterable[Repository]) -> Callable[[Tag], bool]:
+    """Return what tells whether a rule holds a tag of these; one query for each project."""
+    paths = {repository.pk: repository.path for repository in repositories}
+    projects = {repository.pk: repository.project_id for repository in repositories}
+    rules = {number: immutability.rules_of(number) for number in set(projects.values())}
+
+    def is_immutable(tag: Tag) -> bool:
+        place = tag.repository_id
+        return immutability.holding(rules[projects[place]], paths[place], tag.name) is not None
+
+    return is_immutable
 
 
 def _parents(artifacts: Sequence[Artifact]) -> dict[int, list[Place]]:

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from accounts.errors import NotFound
 from portal.api import artifacts, query, repositories
-from portal.api.artifact_output import Surroundings, TagOutput
+from portal.api.artifact_output import Surroundings, TagOutput, immutability_of
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
@@ -46,8 +46,10 @@ class ArtifactTags(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         parameter = "with_immutable_status"
-        query.boolean(request.query_params.get(parameter), parameter)
-        context = {"around": Surroundings()}
+        around = Surroundings()
+        if query.boolean(request.query_params.get(parameter), parameter):
+            around = Surroundings(is_immutable=immutability_of([repository]))
+        context = {"around": around}
         return Response(
             [TagOutput(tag, context=context).data for tag in page.rows(found)],
             headers=page.headers(request, found.count()),

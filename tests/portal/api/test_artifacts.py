@@ -8,7 +8,7 @@ from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import labels
 from registry_sync.labels import Look
-from registry_sync.models import Repository, TagEvent
+from registry_sync.models import ImmutableRule, Repository, TagEvent
 from tests.factories import descriptor, make_image, make_index, make_repository, push_image
 from tests.portal.api.conftest import Answer, Caller, told
 
@@ -241,6 +241,20 @@ def test_outsiders_see_nothing(caller: Callers, app: Repository) -> None:
     for path in (BASE, f"{BASE}/v1", f"{BASE}/v1/tags"):
         assert caller("mallory").get(path).status_code == 404
         assert caller("").get(path).status_code == 401
+
+
+def test_which_tags_a_rule_holds(caller: Callers, app: Repository, team: Project) -> None:
+    ImmutableRule.objects.create(project=team, tag_pattern="v*")
+    asked = "with_immutable_status=true"
+    for path in (f"{BASE}/v1?{asked}", f"{BASE}/v1"):
+        tags = told(caller("carol").get(path))["tags"]
+        held = {tag["name"] for tag in tags if tag["immutable"]}
+        assert held == ({"v1"} if asked in path else set())
+    tags = told(caller("carol").get(f"{BASE}/v1/tags?{asked}"))
+    assert {tag["name"]: tag["immutable"] for tag in tags} == {"v1": True, "stable": False}
+    deleted = caller("alice").call("DELETE", f"{BASE}/v1/tags/v1")
+    assert deleted.status_code == 412
+    assert caller("alice").call("DELETE", f"{BASE}/v1").status_code == 412
 
 
 # --- Changes --------------------------------------------------------------------------------------
