@@ -226,6 +226,7 @@ def new_artifact(
     actor: Actor,
     now: datetime.datetime,
 ) -> Artifact:
+    """Return the artifact's row as it is to be written, pushed at ``now``."""
     manifest, facts = push.manifest, push.facts
     own_size = len(manifest.content) + sum(push.blob_sizes.values())
     return Artifact(
