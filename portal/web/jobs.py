@@ -25,6 +25,9 @@ KIND_LABELS = {
     "housekeeping": _("Housekeeping"),
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
+    "trash-purge": _("Emptying the trash"),
+    "tag-deletion": _("Deletion of tags"),
+    "trash-undo": _("Undo of a run"),
     queues.SCHEDULER: _("All schedules"),
 }
 # What runs without parameters, so that a button is enough.

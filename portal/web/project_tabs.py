@@ -36,6 +36,7 @@ class Link:
     is_current: bool
 
 
+_TRASH = Tab("trash", _("Trash"), "projects:trash", "artifact:delete")
 _ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "log:list")
 _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
@@ -65,9 +66,15 @@ def frame(
     ]
     is_settings = any(link.is_current for link in settings)
     home = reverse("projects:detail", args=[project.name])
-    tabs = [Link(_("Repositories"), home, not is_settings and current != _ACTIVITY.key)]
+    tabs = [
+        Link(
+            _("Repositories"), home, not is_settings and current not in {_ACTIVITY.key, _TRASH.key}
+        )
+    ]
     if _ACTIVITY.action in own:
         tabs.append(_link(_ACTIVITY, project, is_current=current == _ACTIVITY.key))
+    if _TRASH.action in own:
+        tabs.append(_link(_TRASH, project, is_current=current == _TRASH.key))
     if settings:
         tabs.append(Link(_("Settings"), settings[0].url, is_settings))
     return {

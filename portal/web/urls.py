@@ -11,6 +11,7 @@ from portal.web import (
     artifact_actions,
     artifacts,
     audit_logs,
+    deletion,
     home,
     jobs,
     labels,
@@ -26,12 +27,15 @@ from portal.web import (
     robots,
     schedules,
     security,
+    trash,
     users,
 )
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
 _ROBOT = rf"p/{_PROJECT}/-/robots/(?P<robot_id>[0-9]{{1,18}})"
 _LABEL = rf"p/{_PROJECT}/-/labels/(?P<label_id>[0-9]{{1,18}})"
+_ENTRY = rf"p/{_PROJECT}/-/trash/(?P<entry_id>[0-9]{{1,18}})"
+_RUN = rf"p/{_PROJECT}/-/runs/(?P<execution_id>[0-9]{{1,18}})"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"p/{_PROJECT}/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
 _DIGEST = r"(?P<digest>sha256:[0-9a-f]{64})"
@@ -57,6 +61,9 @@ project_patterns = (
     [
         path("p/", projects.index, name="list"),
         path("p/-/new", projects.create, name="create"),
+        path("p/-/trash", trash.deleted_projects, name="deleted"),
+        path("p/-/trash/<int:project_id>/restore", trash.restore_project, name="restore"),
+        path("p/-/trash/<int:project_id>/purge", trash.purge_project, name="purge"),
         re_path(rf"^p/{_PROJECT}$", projects.detail, name="detail"),
         re_path(rf"^p/{_PROJECT}/-/members$", members.index, name="members"),
         re_path(rf"^p/{_PROJECT}/-/members/(?P<member_id>[0-9]+)$", members.change, name="member"),
@@ -76,6 +83,12 @@ project_patterns = (
         re_path(rf"^p/{_PROJECT}/-/labels$", labels.index, name="labels"),
         re_path(rf"^{_LABEL}$", labels.edit, name="label"),
         re_path(rf"^{_LABEL}/delete$", labels.delete, name="delete_label"),
+        re_path(rf"^p/{_PROJECT}/-/trash$", trash.index, name="trash"),
+        re_path(rf"^{_ENTRY}$", trash.detail, name="trash_entry"),
+        re_path(rf"^{_ENTRY}/restore$", trash.restore, name="trash_restore"),
+        re_path(rf"^{_ENTRY}/purge$", trash.purge, name="trash_purge"),
+        re_path(rf"^{_RUN}$", trash.run, name="run"),
+        re_path(rf"^{_RUN}/undo$", trash.undo, name="undo_run"),
     ],
     "projects",
 )
@@ -86,6 +99,7 @@ repository_patterns = (
         re_path(rf"^{_IMAGE}/tag$", artifact_actions.add_tag, name="tag_image"),
         re_path(rf"^{_IMAGE}/label$", artifact_actions.label, name="image_label"),
         re_path(rf"^{_REPOSITORY}/-/tags/{_TAG}$", artifacts.by_tag, name="tag"),
+        re_path(rf"^{_REPOSITORY}/-/delete$", deletion.index, name="delete"),
         re_path(rf"^{_REPOSITORY}$", repositories.detail, name="detail"),
     ],
     "repositories",
@@ -114,6 +128,7 @@ administration_patterns = (
         path("users/<int:user_id>/delete", users.remove, name="delete_user"),
         path("users/<int:user_id>/switch/<slug:name>", users.switch, name="switch_user"),
         path("audit", audit_logs.index, name="audit"),
+        path("trash", trash.everywhere, name="trash"),
         path("quotas", quotas.index, name="quotas"),
         path("quotas/<int:project_id>", quotas.change, name="quota"),
         path("labels", labels.index, name="labels"),
