@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import BadRequest, NotFound
 from accounts.principals import SYSTEM_ACTOR, Actor, Principal
-from registry_sync import freeing, restoring, tag_deletions, tag_filters
+from registry_sync import freeing, immutability, restoring, tag_deletions, tag_filters
 from registry_sync.failpoints import hit
 from registry_sync.models import Execution, Repository, Tag, TrashEntry
 from registry_sync.runs import Run
@@ -50,6 +50,8 @@ class Preview:
     names: list[str]
     images: int
     freed_bytes: int
+    # Tags that match and that an immutable rule holds: they stay.
+    immutable: int
 
 
 def parameters_of(
@@ -74,16 +76,18 @@ def parameters_of(
 def preview(repository: Repository, selection: Selection, *, with_images: bool) -> Preview:
     """Tell what would be deleted; the run decides anew."""
     tags = selection.tags(repository)
-    rows = list(tags.order_by("-sort_key", "-id").values_list("name", "artifact_id"))
+    found = list(tags.order_by("-sort_key", "-id").values_list("name", "artifact_id"))
+    held = immutability.held_among(repository, [name for name, _id in found])
+    rows = [(name, artifact_id) for name, artifact_id in found if name not in held]
     images: list[int] = []
     if with_images and rows:
-        ids = {artifact_id for _name, artifact_id in rows}
-        others = Tag.objects.filter(repository=repository, artifact__isnull=False)
-        others = others.exclude(pk__in=tags.order_by().values("pk"))
-        kept = set(others.order_by().values_list("artifact_id", flat=True))
-        images = sorted(ids - kept)
+        going = {name for name, _id in rows}
+        every = Tag.objects.filter(repository=repository, artifact__isnull=False)
+        kept = {pk for name, pk in every.values_list("name", "artifact_id") if name not in going}
+        images = sorted({artifact_id for _name, artifact_id in rows} - kept)
     freed = sum(freeing.freed_by(repository.project_id, images).values())
-    return Preview(len(rows), [name for name, _id in rows[:_SHOWN]], len(images), freed)
+    names = [name for name, _id in rows[:_SHOWN]]
+    return Preview(len(rows), names, len(images), freed, len(held))
 
 
 def run_deletion(run: Run) -> None:

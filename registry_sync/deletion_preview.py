@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from accounts.errors import NotFound
 from accounts.models import Project
-from registry_sync import freeing, trash
+from registry_sync import freeing, immutability, trash
 from registry_sync.models import Artifact, Repository, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -47,6 +47,7 @@ def of_tag(repository: Repository, name: str) -> Preview:
         tags=[tag.name],
         tag_count=1,
         sibling_tags=list(others.values_list("name", flat=True)[:SHOWN]),
+        immutable_tags=list(immutability.held_among(repository, [tag.name])),
         days=repository.project.trash_days,
     )
 
@@ -60,11 +61,13 @@ def of_artifact(repository: Repository, digest: str) -> Preview:
     going = trash.whole(repository, [root], with_children=True)[root.pk]
     children = {row.child_id for row in root.references.all()}
     tags = Tag.objects.filter(artifact__in=going).order_by("-sort_key", "-id")
+    names = list(tags.values_list("name", flat=True))
     freed = freeing.freed_by(repository.project_id, [artifact.pk for artifact in going])
     return Preview(
         artifacts=len(going),
-        tag_count=tags.count(),
-        tags=list(tags.values_list("name", flat=True)[:SHOWN]),
+        tag_count=len(names),
+        tags=names[:SHOWN],
+        immutable_tags=list(immutability.held_among(repository, names))[:SHOWN],
         accessories=[a.digest for a in going[1:] if a.pk not in children],
         children=[a.digest for a in going[1:] if a.pk in children],
         parents=sorted(set(trash.holders(going).values())),
@@ -77,12 +80,14 @@ def of_repository(repository: Repository) -> Preview:
     """Tell what deleting a whole repository touches."""
     live = Artifact.objects.live().filter(repository=repository)
     tags = tags_for_people(Tag.objects.filter(repository=repository))
+    names = list(tags.order_by("-sort_key", "-id").values_list("name", flat=True))
     ids = list(live.order_by().values_list("pk", flat=True))
     return Preview(
         repositories=1,
         artifacts=len(ids),
-        tag_count=tags.count(),
-        tags=list(tags.order_by("-sort_key", "-id").values_list("name", flat=True)[:SHOWN]),
+        tag_count=len(names),
+        tags=names[:SHOWN],
+        immutable_tags=list(immutability.held_among(repository, names))[:SHOWN],
         freed_bytes=sum(freeing.freed_by(repository.project_id, ids).values()),
         days=repository.project.trash_days,
     )

@@ -56,6 +56,7 @@ class TagDeletionOutput(serializers.Serializer[bulk.Preview]):
     tags = serializers.IntegerField()
     names = serializers.ListField(child=serializers.CharField())
     images = serializers.IntegerField()
+    immutable = serializers.IntegerField()
     freed_bytes = serializers.IntegerField()
 
 

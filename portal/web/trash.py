@@ -39,7 +39,8 @@ def _entry(project: Project, entry_id: int) -> TrashEntry:
     return entry
 
 
-def _listed(request: HttpRequest, entries: QuerySet[TrashEntry]) -> dict[str, object]:
+def _listed(request: HttpRequest, among: QuerySet[TrashEntry]) -> dict[str, object]:
+    entries = among & TrashEntry.objects.restorable(timezone.now())
     query = request.GET.get("q", "").strip()[:256]
     run = request.GET.get("run", "")
     if query:
@@ -52,8 +53,8 @@ def _listed(request: HttpRequest, entries: QuerySet[TrashEntry]) -> dict[str, ob
         entries = entries.filter(execution_id=int(run))
     else:
         run = ""
-    waiting = entries.restorable(timezone.now()).select_related("repository__project")
-    return {"page": page_of(request, waiting.order_by("-pk")), "query": query, "run": run}
+    rows = entries.select_related("repository__project").order_by("-pk")
+    return {"page": page_of(request, rows), "query": query, "run": run}
 
 
 @require_safe
