@@ -18,7 +18,6 @@ from rest_framework.views import APIView
 
 from accounts import audit
 from accounts.errors import Denied, Unauthorized
-from accounts.models import AuditEntry
 from accounts.principals import Actor, Principal
 from portal.api.base import BrowserAuthentication, Deny, HeaderAuthentication, principal_of
 from portal.api.openapi import EndpointSchema, Operation
@@ -126,13 +125,8 @@ class Endpoint(APIView):
         is_change = self.request.method not in SAFE_METHODS
         if isinstance(exc, Denied) and is_change and not self.principal.is_anonymous:
             verb = _VERBS.get(self.request.method or "", "update")
-            audit.record(
-                self.actor,
-                f"{verb}_{self.noun or 'api'}",
-                self.request.path[:1024],
-                outcome=AuditEntry.Outcome.DENIED,
-                detail={"reason": str(exc)},
-            )
+            action = f"{verb}_{self.noun or 'api'}"
+            audit.record_refusal(self.actor, action, self.request.path, reason=str(exc))
         return super().handle_exception(exc)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts import errors as domain
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+from registry_sync.gateway import refusals
 from registry_sync.manifests import ManifestError
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ def protocol_view(*methods: str) -> Callable[[View], View]:
                 return view(request, *args, **kwargs)
             except Exception as problem:
                 _drain(request)
+                refusals.note(request, problem)
                 return error_response(protocol_error(problem, request))
 
         return guarded

@@ -22,6 +22,7 @@ from accounts.principals import Actor, Principal
 from accounts.scopes import Grant, is_repository_name
 from accounts.statements import Statement
 from registry_sync import catalog
+from registry_sync.gateway import refusals
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
 
@@ -105,9 +106,11 @@ def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
     if scheme.lower() != "bearer" or not token:
         raise challenge(scope)
     try:
-        return docker_tokens.verify(token.strip())
+        claims = docker_tokens.verify(token.strip())
     except Unauthorized as error:
         raise challenge(scope, "invalid_token") from error
+    request.META[refusals.CALLER] = claims.principal
+    return claims
 
 
 _CALLER = """

@@ -62,7 +62,8 @@ def put(caller: Caller, image: Image, path: str = V1) -> Answer:
 def nothing_happened() -> bool:
     """Tell whether the catalogue shows no trace of a push."""
     rows = (Artifact, Tag, TagEvent, ProjectUsage)
-    is_told = AuditEntry.objects.filter(action="create_artifact").exists()
+    successes = AuditEntry.objects.filter(outcome=AuditEntry.Outcome.SUCCESS)
+    is_told = successes.filter(action="create_artifact").exists()
     is_announced = OutboxEvent.objects.filter(kind="artifact.pushed").exists()
     return not (is_told or is_announced or any(row.objects.exists() for row in rows))
 
@@ -225,6 +226,17 @@ class TestRefusedBeforeTheRegistry:
     def test_a_read_only_project(self, bob_app: Caller, image: Image, team: Project) -> None:
         Project.objects.filter(pk=team.pk).update(is_read_only=True)
         assert error_of(put(bob_app, image)) == (403, "DENIED")
+
+    def test_a_refusal_is_in_the_audit_once(
+        self, bob_app: Caller, image: Image, team: Project
+    ) -> None:
+        Project.objects.filter(pk=team.pk).update(is_read_only=True)
+        for _attempt in range(3):
+            assert error_of(put(bob_app, image)) == (403, "DENIED")
+        (entry,) = AuditEntry.objects.filter(outcome=AuditEntry.Outcome.DENIED)
+        found = (entry.actor_name, entry.action, entry.resource)
+        assert found == ("bob", "create_artifact", "team/app")
+        assert "read-only" in entry.detail["reason"]
 
     def test_more_than_the_storage_limit(
         self, bob_app: Caller, image: Image, team: Project
