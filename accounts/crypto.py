@@ -66,7 +66,7 @@ def ensure_audit_key(directory: Path) -> bytes:
     with (directory / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "audit-key").exists():
-            _write_secret(directory / "audit-key", secrets.token_hex(32).encode())
+            write_secret(directory / "audit-key", secrets.token_hex(32).encode())
     return audit_key(directory)
 
 
@@ -149,7 +149,7 @@ def _checksum(text: str) -> str:
     return digits
 
 
-def _write_secret(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes) -> None:
     """Write so that other processes see the old file or the new one, never half of it."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -189,8 +189,8 @@ def _make_ca(directory: Path, now: datetime.datetime) -> None:
         .sign(key, hashes.SHA256())
     )
     # The key first: with a certificate and no key nothing could ever be signed again.
-    _write_secret(directory / "ca.key", _pem(key))
-    _write_secret(directory / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
+    write_secret(directory / "ca.key", _pem(key))
+    write_secret(directory / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _make_leaf(directory: Path, now: datetime.datetime) -> None:
@@ -212,7 +212,7 @@ def _make_leaf(directory: Path, now: datetime.datetime) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     content = _pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
-    _write_secret(directory / "leaf.pem", content)
+    write_secret(directory / "leaf.pem", content)
 
 
 def _key_usage(*, ca: bool) -> x509.KeyUsage:

@@ -28,6 +28,7 @@ from registry_sync.models.garbage import GarbageCounter, StorageEpoch
 from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
+from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -38,8 +39,8 @@ __all__ = [
     "Blob",
     "Execution",
     "GarbageCounter",
-    "ImmutableRule",
     "ImageAnalysis",
+    "ImmutableRule",
     "Label",
     "LayerFrame",
     "LayerIndex",
@@ -48,6 +49,8 @@ __all__ = [
     "ProjectBlob",
     "ProjectUsage",
     "QueuePause",
+    "RemoteRegistry",
+    "ReplicationPolicy",
     "Repository",
     "RepositoryBlob",
     "Schedule",
