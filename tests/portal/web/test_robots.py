@@ -96,6 +96,7 @@ def test_deleting_says_what_follows(cast: Cast, signed_in: SignedIn) -> None:
     assert "fails from then on" in text_of(client.get(f"{PATH}/{robot.pk}"))
     assert client.post(f"{PATH}/{robot.pk}/delete").headers["Location"] == PATH
     assert client.get(f"{PATH}/{robot.pk}").status_code == 404
+    assert "The robot robot+team+ci is deleted." in text_of(client.get(PATH))
     assert "robot+team+ci" not in text_of(client.get(PATH))
 
 
@@ -107,7 +108,9 @@ def test_a_guest_and_a_developer_only_read(cast: Cast, signed_in: SignedIn) -> N
         assert "robot+team+ci" in page
         assert "1 more right" in page
         assert "New robot" not in page
-        assert "label:read" in text_of(client.get(f"{PATH}/{robot.pk}"))
+        page = text_of(client.get(f"{PATH}/{robot.pk}"))
+        assert '<p>Labels<span class="mo-sub">read</span>' in page
+        assert "/edit" not in page
         assert client.get(NEW).status_code == 403
         assert client.post(NEW, FORM).status_code == 403
         for action in ("secret", "switch", "delete"):
