@@ -29,6 +29,7 @@ from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
 from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
+from registry_sync.models.reports import ReportLine
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "ProjectBlob",
     "ProjectUsage",
     "QueuePause",
+    "ReportLine",
     "RemoteRegistry",
     "ReplicationPolicy",
     "Repository",
