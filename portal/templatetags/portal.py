@@ -1,5 +1,6 @@
 """Filters and tags of every template: how Moorage writes sizes, digests, people and icons."""
 
+import re
 from collections.abc import Mapping
 
 from django import template
@@ -14,6 +15,7 @@ from accounts.roles import Role
 register = template.Library()
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # Here, because roles.py is plain Python; the words are the same.
 _ROLE_LABELS = {
@@ -71,6 +73,12 @@ def size_unit(value: int) -> str:
 def short_digest(value: str) -> str:
     """The first twelve hexadecimal digits."""
     return value.partition(":")[2][:12]
+
+
+@register.filter
+def brief(text: str) -> str:
+    """A text with each digest in it cut to twelve digits."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 @register.filter
