@@ -1,5 +1,6 @@
 """Runs ``child`` on a stream, and holds it to its time."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -33,18 +34,25 @@ def run_child(
     the layer cannot be read within the limits.
     """
     # Nothing of our environment: it holds keys, and the child reads what strangers wrote.
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-s", "-m", "registry_sync.layers.child", *arguments],
         cwd=_ROOT,
         env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
+        # Unbuffered: a child that is gone is noticed at the next write.
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            answer = _talk(process, source, check, time.monotonic() + seconds)
-        finally:
-            process.kill()
+    )
+    try:
+        answer = _talk(process, source, check, time.monotonic() + seconds)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            # What was not written any more is of no interest.
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
     line, _newline, rest = answer.partition(b"\n")
     if not line:
         raise LayerError("reading it took more memory or time than it may")
@@ -90,11 +98,13 @@ def _collect(pipe: IO[bytes], answer: bytearray) -> None:
 def _feed(source: BinaryIO, pipe: IO[bytes], problems: list[Exception]) -> None:
     try:
         while chunk := source.read(_CHUNK):
-            pipe.write(chunk)
-        pipe.close()
-    except BrokenPipeError:
-        pass  # The child has seen enough.
+            try:
+                pipe.write(chunk)
+            except BrokenPipeError:
+                return  # The child has seen enough.
     except Exception as error:
         # The layer broke off on our side: that is no fault of the layer's.
         problems.append(error)
-        pipe.close()
+    finally:
+        with contextlib.suppress(OSError):
+            pipe.close()

@@ -85,7 +85,11 @@ class TarReader:
             header = self._take(BLOCK)
             if len(header) < BLOCK or header == _ZEROS:
                 if header.strip(b"\0"):
-                    raise LayerError("the archive ends within a header")
+                    is_first = self.consumed == len(header)
+                    what = (
+                        "it is no tar archive" if is_first else "the archive ends within a header"
+                    )
+                    raise LayerError(what)
                 return
             kind = header[156:157]
             _check(header, self.consumed)

@@ -3,7 +3,7 @@
 import gzip
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from registry_sync.layers import index
 from registry_sync.layers.entries import Directory
@@ -34,7 +34,7 @@ def tar(
     return target.getvalue()
 
 
-def layer(files: dict[str, bytes | None], *, zipped: bool = True) -> bytes:
+def layer(files: Mapping[str, bytes | None], *, zipped: bool = True) -> bytes:
     """A layer of files and (None) directories."""
     plain = tar(member(name, content) for name, content in files.items())
     return gzip.compress(plain, 1) if zipped else plain

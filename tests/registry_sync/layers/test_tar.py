@@ -136,7 +136,8 @@ def header(**changes: bytes) -> bytes:
         (header(size=b"1000", type=b"x"), "ends within a file"),
         (header(size=b"77777777", type=b"x"), "larger than 1 MiB"),
         (header(size=b"77777777777", type=b"L"), "larger than 1 MiB"),
-        (header()[:300], "ends within a header"),
+        (header()[:300], "no tar archive"),
+        (header() + header()[:300], "ends within a header"),
         (header() + b"\1" * 512, "damaged"),
     ],
 )
