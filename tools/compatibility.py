@@ -76,7 +76,7 @@ DIFFERENCES = (
     (
         "Filter and sorting",
         "`q` and `sort` know the fields that each operation names and refuse others with 400; "
-        "`q` reads no list with round brackets.",
+        "so does `q` with a range of texts or a part of a number.",
         "A filter over any column gave away password hashes (CVE-2025-30086).",
     ),
     (

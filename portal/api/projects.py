@@ -30,6 +30,9 @@ from registry_sync import project_removal
 from registry_sync.models import Repository
 
 _MAX_INTEGER = 2**63 - 1
+_TEXTS = {"name": "name", "owner": "owner__username"}
+_TIMES = {"creation_time": "created_at", "update_time": "updated_at"}
+_NUMBERS = {"project_id": "pk", "owner_id": "owner_id"}
 _SORTS = {
     "project_id": "pk",
     "name": "name",
@@ -321,7 +324,12 @@ def _filtered(found: QuerySet[Project], request: Request) -> QuerySet[Project]:
         found = found.filter(owner__username=owner)
     if is_public is not None:
         found = found.filter(is_public=is_public)
-    found = query.matching(found, request, {"name": "name", "owner": "owner__username"})
+    found = query.matching(
+        found, request, _TEXTS, times=_TIMES, numbers=_NUMBERS, others=("public",)
+    )
+    for key, value in query.conditions(request):
+        if key == "public":
+            found = found.filter(is_public=query.boolean(value, key))
     return query.ordered(found, request, _SORTS)
 
 

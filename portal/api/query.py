@@ -5,7 +5,7 @@ Each endpoint names the fields it answers for; nothing else reaches the database
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -17,6 +17,9 @@ Row = TypeVar("Row", bound=Model)
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_LENGTH = 1024
+# Reads one value of a field by its name, or raises.
+_Reader = Callable[[str, str], object]
+_WORD = re.compile(r"""\"[^"]*\"|'[^']*'|[^\s,"']+""")
 # One condition of ``q``; commas separate them, and may stand inside a list or quotes.
 _CONDITION = re.compile(
     r'(?P<field>\w+)=(?P<value>~?[^,{}\[\]()"]*|[{(\[][^{}\[\]()]*[})\]])(?:,|$)'
@@ -72,48 +75,85 @@ def matching(
     fields: Mapping[str, str],
     *,
     times: Mapping[str, str] | None = None,
+    numbers: Mapping[str, str] | None = None,
     others: Collection[str] = (),
 ) -> QuerySet[Row]:
-    """Apply ``q=field=exact,field=~part,field={one other}``, and ``time=[from~to]``.
+    """Apply ``q`` by the language of the contract.
 
-    ``fields`` are texts and ``times`` moments, by the contract's names; ``others`` are names that
-    the endpoint reads itself.
+    ``name=exact``, ``name=~part``, ``name={one other}`` (any of them), ``name=(~some ~more)`` (all
+    of them), ``size=[1~10]`` (from, to, or both; not for texts).
+
+    ``fields`` are texts, ``times`` moments and ``numbers`` whole numbers, by the contract's names;
+    ``others`` are names that the endpoint reads itself. Raises ``BadRequest`` for what is none of
+    these.
     """
-    known = [*fields, *(times or {}), *others]
+    kinds: list[tuple[Mapping[str, str], _Reader]] = [
+        (fields, _text),
+        (times or {}, _moment),
+        (numbers or {}, _number),
+    ]
+    known = [*(name for names, _reader in kinds for name in names), *others]
     for name, value in conditions(request):
         if name not in known:
             raise BadRequest(f"q knows {_listed(known)} here, not {name!r}.", field="q")
-        if name in fields:
-            queryset = queryset.filter(_condition(fields[name], value, name))
-        elif times and name in times:
-            queryset = queryset.filter(_within(times[name], value, name))
+        for names, reader in kinds:
+            if name in names:
+                queryset = queryset.filter(_condition(names[name], value, name, reader))
     return queryset
 
 
-def _condition(field: str, value: str, name: str) -> Q:
+def words_of(value: str) -> list[str]:
+    """Return what stands in a list, between its brackets: words, or texts in quotes."""
+    return [word[1:-1] if word[0] in "\"'" else word for word in _WORD.findall(value[1:-1])]
+
+
+def _condition(field: str, value: str, name: str, read: _Reader) -> Q:
+    if value.startswith("["):
+        return _range(field, value, name, read)
+    if value[:1] not in {"{", "("}:
+        return _single(field, value, name, read)
+    words = words_of(value)
+    if not words:
+        raise BadRequest(f"q has an empty list for {name}.", field="q")
+    found = Q()
+    for word in words:
+        one = _single(field, word, name, read)
+        found = found | one if value[0] == "{" else found & one
+    return found
+
+
+def _single(field: str, value: str, name: str, read: _Reader) -> Q:
     if value.startswith("~"):
+        if read is not _text:
+            raise BadRequest(f"q looks for parts of texts, and {name} is none.", field="q")
         return Q(**{f"{field}__icontains": value[1:]})
-    if value.startswith("{"):
-        words = [word.strip("\"'") for word in value[1:-1].replace(",", " ").split()]
-        return Q(**{f"{field}__in": words})
-    if value[:1] in {"[", "("}:
-        raise BadRequest(f"q reads no range and no intersection for {name}.", field="q")
-    return Q(**{field: value})
+    return Q(**{field: read(value, name)})
 
 
-def _within(field: str, value: str, name: str) -> Q:
-    """Read ``[from~to]``, of which one may be missing, or one moment."""
-    if not value.startswith("["):
-        return Q(**{field: _moment(value, name)})
+def _range(field: str, value: str, name: str, read: _Reader) -> Q:
+    """Read ``[from~to]``, of which one may be missing."""
+    if read is _text:
+        raise BadRequest(f"q reads no range of {name}, which is a text.", field="q")
     first, separator, last = value[1:-1].partition("~")
     if not separator:
         raise BadRequest(f"q reads {name}=[from~to].", field="q")
     found = Q()
     if first:
-        found &= Q(**{f"{field}__gte": _moment(first, name)})
+        found &= Q(**{f"{field}__gte": read(first, name)})
     if last:
-        found &= Q(**{f"{field}__lte": _moment(last, name)})
+        found &= Q(**{f"{field}__lte": read(last, name)})
     return found
+
+
+def _text(value: str, name: str) -> str:
+    return value
+
+
+def _number(value: str, name: str) -> int:
+    number = integer(value.strip(), name)
+    if number is None:
+        raise BadRequest(f"{name} must be a whole number.", field="q")
+    return number
 
 
 def _moment(value: str, name: str) -> datetime.datetime:

@@ -25,7 +25,9 @@ _SORTS = {
     "creation_time": "created_at",
     "update_time": "updated_at",
 }
-_FILTERS = {"username": "username", "email": "email"}
+_TEXTS = {"username": "username", "email": "email", "realname": "realname"}
+_TIMES = {"creation_time": "created_at", "update_time": "updated_at"}
+_NUMBERS = {"user_id": "pk"}
 CLI_SECRET = "CLI secret"  # noqa: S105 - the token's name, no secret
 _CLI_SCOPES = ["registry:pull", "registry:push", "registry:delete"]
 
@@ -147,7 +149,8 @@ class Users(Endpoint):
 
     def get(self, request: Request) -> Response:
         """List everybody."""
-        found = query.matching(User.objects.filter(deleted_at=None), request, _FILTERS)
+        users_there = User.objects.filter(deleted_at=None)
+        found = query.matching(users_there, request, _TEXTS, times=_TIMES, numbers=_NUMBERS)
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
