@@ -13,6 +13,7 @@ from portal.api import (
     configurations,
     cve_allowlist,
     deletions,
+    immutable_rules,
     jobservice,
     labels,
     members,
@@ -61,6 +62,18 @@ urlpatterns = [
     path("v2.0/projects/<str:name_or_id>/metadatas", metadatas.Metadatas.as_view(schema=None)),
     path("v2.0/projects/<str:name_or_id>/metadatas/", metadatas.Metadatas.as_view()),
     path("v2.0/projects/<str:name_or_id>/metadatas/<str:name>", metadatas.OneMetadata.as_view()),
+    path(
+        "v2.0/projects/<str:name_or_id>/immutabletagrules",
+        immutable_rules.ImmutableRules.as_view(),
+    ),
+    path(
+        "v2.0/projects/<str:name_or_id>/immutabletagrules/preview",
+        immutable_rules.ImmutableRulePreview.as_view(),
+    ),
+    path(
+        "v2.0/projects/<str:name_or_id>/immutabletagrules/<int:rule_id>",
+        immutable_rules.OneImmutableRule.as_view(),
+    ),
     path("v2.0/projects/<str:name_or_id>/members", members.Members.as_view()),
     path("v2.0/projects/<str:name_or_id>/members/<int:member_id>", members.OneMember.as_view()),
     path("v2.0/users", users.Users.as_view()),

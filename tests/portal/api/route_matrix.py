@@ -68,6 +68,16 @@ OWN_READ = (401, 200, 200, 200, 200, 200, 200, 403, 200)
 OWN_MAKE = (401, 201, 201, 201, 201, 201, 201, 403, 403)
 OWN_MISSING_WRITE = (401, 404, 404, 404, 404, 404, 404, 403, 403)
 TEAM_LOGS = (401, 404, 403, 403, 200, 200, 200, 403, 200)
+_IMMUTABLE = "v2.0/projects/<str:name_or_id>/immutabletagrules"
+IMMUTABLE_RULE: dict[str, object] = {
+    "disabled": False,
+    "action": "immutable",
+    "template": "immutable_template",
+    "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "v*"}],
+    "scope_selectors": {
+        "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]
+    },
+}
 _ROBOT: dict[str, object] = {
     "name": "ci",
     "level": "system",
@@ -427,6 +437,34 @@ ROWS = (
         {"metadata": {"public": "true"}},
     ),
     Row("DELETE", "v2.0/projects/<str:name_or_id>", "/api/v2.0/projects/team", TEAM_WRITE),
+    Row("GET", _IMMUTABLE, "/api/v2.0/projects/team/immutabletagrules", TEAM_LOGS),
+    Row(
+        "POST",
+        _IMMUTABLE,
+        "/api/v2.0/projects/team/immutabletagrules",
+        (401, 404, 403, 403, 201, 201, 403, 403, 403),
+        IMMUTABLE_RULE,
+    ),
+    Row(
+        "POST",
+        f"{_IMMUTABLE}/preview",
+        "/api/v2.0/projects/team/immutabletagrules/preview",
+        (401, 404, 403, 403, 200, 200, 403, 403, 403),
+        IMMUTABLE_RULE,
+    ),
+    Row(
+        "PUT",
+        f"{_IMMUTABLE}/<int:rule_id>",
+        "/api/v2.0/projects/team/immutabletagrules/4711",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+        IMMUTABLE_RULE,
+    ),
+    Row(
+        "DELETE",
+        f"{_IMMUTABLE}/<int:rule_id>",
+        "/api/v2.0/projects/team/immutabletagrules/4711",
+        (401, 404, 403, 403, 404, 404, 403, 403, 403),
+    ),
     Row(
         "GET",
         "v2.0/projects/<str:name_or_id>/_deletable",

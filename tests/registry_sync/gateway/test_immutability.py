@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
@@ -76,15 +76,15 @@ def test_a_database_that_fails_meanwhile_is_503(
     app: Repository,
     second: Image,
     registry: FakeRegistry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(execute: object, sql: str, params: object, many: object, context: object) -> object:
-        if "immutablerule" in sql:
+    class Broken:
+        @staticmethod
+        def run(*asked: object) -> None:
             raise OperationalError("the connection broke")
-        return execute(sql, params, many, context)  # type: ignore[operator]
 
-    with connection.execute_wrapper(broken):
-        answer = put(bob_app, second)
-    assert error_of(answer) == (503, "UNAVAILABLE")
+    monkeypatch.setattr(immutability, "statements", Broken)
+    assert error_of(put(bob_app, second)) == (503, "UNAVAILABLE")
     assert not registry.manifests
 
 
