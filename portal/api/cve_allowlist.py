@@ -25,7 +25,8 @@ class ItemInput(serializers.Serializer[dict[str, Any]]):
 class CVEAllowlistInput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``CVEAllowlist``; ``expires_at`` in seconds since 1970."""
 
-    items = ItemInput(many=True, required=False, allow_null=True)
+    # Not many=True: that takes null for an item as well.
+    items = serializers.ListField(child=ItemInput(), required=False, allow_null=True)
     expires_at = serializers.IntegerField(required=False, allow_null=True, min_value=0)
 
 

@@ -150,7 +150,13 @@ class TestAllowlist:
         assert shown["expires_at"] == 2000000000
 
     @pytest.mark.parametrize(
-        "body", [{"items": [{"cve_id": "<script>"}]}, {"items": [{}]}, {"expires_at": 10**18}]
+        "body",
+        [
+            {"items": [{"cve_id": "<script>"}]},
+            {"items": [{}]},
+            {"items": [None]},
+            {"expires_at": 10**18},
+        ],
     )
     def test_what_means_nothing(self, caller: Callers, body: dict[str, Any]) -> None:
         assert caller("admin").call("PUT", "system/CVEAllowlist", body).status_code == 400
