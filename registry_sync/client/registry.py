@@ -2,20 +2,19 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+from registry_sync.client.wire import CONNECT_SECONDS, READ_SECONDS, Answer, Wire
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 60
 _POOL_SIZE = 16
 _PART_BYTES = 64 * 1024
 
@@ -39,11 +38,12 @@ class RegistryClient:
         """``base_url`` without a trailing slash."""
         self._base_url = base_url
         self._token_source = token_source
+        self._wire = Wire(base_url)
         self._local = threading.local()
 
     def head_blob(self, repository: str, digest: str) -> int | None:
         """Return the size in bytes of a blob linked in the repository, or None."""
-        response = self._send("HEAD", f"{repository}/blobs/{digest}", [(repository, ("pull",))])
+        response = self._ask("HEAD", f"{repository}/blobs/{digest}", [(repository, ("pull",))])
         if response.status_code == 404:
             return None
         self._expect(response, 200)
@@ -92,6 +92,24 @@ class RegistryClient:
             upload_id=response.headers.get("Docker-Upload-UUID", ""),
         )
 
+    def upload_blob(
+        self, repository: str, digest: str, parts: Iterable[bytes], *, size: int
+    ) -> None:
+        """Store ``size`` bytes as a blob of the repository; the registry checks the digest.
+
+        Raises ``RegistryRejectedError`` where the bytes are others.
+        """
+        location = urlsplit(self.start_upload(repository).location)
+        query = f"{location.query}&" if location.query else ""
+        response = self._send(
+            "PUT",
+            f"{location.path.removeprefix('/v2/')}?{query}{urlencode({'digest': digest})}",
+            [(repository, ("pull", "push"))],
+            data=_Parts(parts, size),
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        self._expect(response, 201)
+
     def upload_offset(self, repository: str, upload: str) -> int | None:
         """Return how many bytes an open upload holds, or None where there is no such upload.
 
@@ -111,14 +129,33 @@ class RegistryClient:
 
         Raises ``RegistryRejectedError`` when the registry misses a blob or refuses the manifest.
         """
-        response = self._send(
+        response = self._ask(
             "PUT",
             f"{repository}/manifests/{digest}",
             [(repository, ("pull", "push"))],
-            data=content,
+            body=content,
             headers={"Content-Type": media_type},
         )
         self._expect(response, 201)
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        self._wire.close()
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        access: Sequence[tuple[str, tuple[str, ...]]],
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        given = {"Authorization": f"Bearer {self._token_source(access)}", **(headers or {})}
+        return self._wire.ask(method, f"/v2/{path}", given, body)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -156,7 +193,7 @@ class RegistryClient:
             raise RegistryUnavailableError("the registry does not answer") from error
 
     @staticmethod
-    def _expect(response: requests.Response, *statuses: int) -> None:
+    def _expect(response: requests.Response | Answer, *statuses: int) -> None:
         if response.status_code in statuses:
             return
         code, digests = _errors(response)
@@ -164,6 +201,22 @@ class RegistryClient:
             raise RegistryRejectedError(response.status_code, code, digests)
         # 401 would mean that our own token is refused: trouble of ours, never the client's.
         raise RegistryUnavailableError(f"the registry answered {response.status_code}")
+
+
+class _Parts:
+    """Bytes in parts as a body of known length: an upload without one would be chunked."""
+
+    def __init__(self, parts: Iterable[bytes], size: int) -> None:
+        """``size``: how many bytes the parts come to."""
+        self._parts = iter(parts)
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next part, whatever its size; empty at the end."""
+        return next(self._parts, b"")
 
 
 class _Body(io.RawIOBase):
@@ -182,7 +235,7 @@ class _Body(io.RawIOBase):
         return content
 
 
-def _errors(response: requests.Response) -> tuple[str, tuple[str, ...]]:
+def _errors(response: requests.Response | Answer) -> tuple[str, tuple[str, ...]]:
     """Return the first error's code and each one's digest; their messages may hold paths."""
     try:
         errors = response.json()["errors"]

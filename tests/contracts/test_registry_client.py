@@ -124,7 +124,7 @@ def real(real_registry: str) -> Iterator[Subject]:
         return digest
 
     yield Subject(client, upload)
-    client._session().close()
+    client.close()
 
 
 @pytest.fixture(params=["in memory", pytest.param("real", marks=pytest.mark.live)])
@@ -309,7 +309,44 @@ def test_a_registry_that_breaks_off_is_unavailable() -> None:
         with pytest.raises(RegistryUnavailableError):
             client.get_blob(NAME, some_digest(), limit=50)
         registry.join()
-        client._session().close()
+        client.close()
+
+
+def test_a_connection_that_the_registry_closed_is_made_anew() -> None:
+    """A registry that was started again must not cost a push."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        is_closed = threading.Event()
+
+        def answer() -> None:
+            for _time in range(2):
+                connection, _address = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+                is_closed.set()
+
+        threading.Thread(target=answer, daemon=True).start()
+        client = RegistryClient(f"http://127.0.0.1:{server.getsockname()[1]}", lambda _access: "x")
+        assert client.head_blob(NAME, some_digest()) == 100
+        assert is_closed.wait(10)
+        assert client.head_blob(NAME, some_digest()) == 100
+        client.close()
+
+
+def test_an_answer_cut_short_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _address = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\nhalf")
+
+        threading.Thread(target=answer, daemon=True).start()
+        client = RegistryClient(f"http://127.0.0.1:{server.getsockname()[1]}", lambda _access: "x")
+        with pytest.raises(RegistryUnavailableError):
+            client.put_manifest(NAME, some_digest(), OCI_MANIFEST, b"{}")
+        client.close()
 
 
 @pytest.mark.live
@@ -317,7 +354,7 @@ def test_a_token_that_the_registry_refuses_is_trouble_of_ours(real_registry: str
     client = RegistryClient(real_registry, lambda _access: "no token")
     with pytest.raises(RegistryUnavailableError):
         client.head_blob(NAME, some_digest())
-    client._session().close()
+    client.close()
 
 
 @pytest.mark.django_db
