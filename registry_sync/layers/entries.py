@@ -32,6 +32,8 @@ class Flag(IntFlag):
     OUTSIDE = 2
     SPARSE = 4
     SECRET = 8
+    # A directory that hides what lower layers have in it.
+    OPAQUE = 16
 
 
 class Entry(NamedTuple):

@@ -238,6 +238,9 @@ def _complete(layer: Layer) -> None:
             entries = layer.directories.setdefault(parent, {})
             if name not in entries:
                 entries[name] = Entry(name, DIRECTORY, flags=int(Flag.IMPLIED))
+            if _OPAQUE in layer.directories[path]:
+                flags = entries[name].flags | Flag.OPAQUE
+                entries[name] = entries[name]._replace(flags=int(flags))
             path = parent
     below: dict[str, int] = {}
     for path in sorted(layer.directories, key=order, reverse=True):

@@ -31,27 +31,19 @@ class Row:
         return self.entry.type == DIRECTORY
 
 
-def merged(chain: Sequence[Sequence[Directory]], path: str) -> Merged:
-    """Return a directory through all layers.
+def merged(chain: Sequence[Sequence[Directory]]) -> dict[str, Merged]:
+    """Return directories through all layers, by path.
 
-    ``chain``: of each layer from the bottom, the directories from the root down to ``path`` that
-    it has.
+    ``chain``: of each layer from the bottom, the directories from the root down to one of them
+    that the layer has.
     """
-    last = Merged(path, [], [])
-    for each in walk(chain):
-        if each.path == path:
-            last = each
-    return last
+    return {each.path: each for each in walk(chain)}
 
 
-def changes(directory: Merged, layer: int, opaque: frozenset[str] = frozenset()) -> list[Row]:
-    """Return what a layer did in a directory; ``opaque`` are subdirectories that hide below."""
-    rows = []
-    for path in directory.paths:
-        row = _change(path, layer, is_opaque=path.name in opaque)
-        if row is not None:
-            rows.append(row)
-    return _sorted(rows)
+def changes(directory: Merged, layer: int) -> list[Row]:
+    """Return what a layer did in a directory."""
+    rows = (_change(path, layer) for path in directory.paths)
+    return _sorted([row for row in rows if row is not None])
 
 
 def seen(directory: Merged, layer: int) -> list[Row]:
@@ -64,16 +56,15 @@ def seen(directory: Merged, layer: int) -> list[Row]:
     return _sorted(rows)
 
 
-def _change(path: Path, layer: int, *, is_opaque: bool) -> Row | None:
+def _change(path: Path, layer: int) -> Row | None:
     before = path.at(layer - 1) if layer else None
     here = next((each for each in path.versions if each.layer == layer), None)
     if here is None:
         if before is None or layer not in path.cuts:
             return None
-        size = before.entry.size
-        return Row(path.name, REMOVED, before.entry, before.layer, -size)
-    if before is None or (layer in path.cuts and before.entry.type != DIRECTORY):
-        change = ADDED if before is None else MODIFIED
+        return Row(path.name, REMOVED, before.entry, before.layer, -before.entry.size)
+    if before is None:
+        change = ADDED
     elif here.entry.flags & Flag.IMPLIED or _is_same(before.entry, here.entry):
         change = SAME
     else:
@@ -82,10 +73,12 @@ def _change(path: Path, layer: int, *, is_opaque: bool) -> Row | None:
         delta = here.entry.size
     else:
         delta = here.entry.bytes - (before.entry.bytes if before else 0)
+    is_opaque = bool(here.entry.flags & Flag.OPAQUE)
     return Row(path.name, change, here.entry, layer, delta, is_opaque)
 
 
 def _is_same(before: Entry, after: Entry) -> bool:
+    """Whether a directory was only repeated: what is in it changed, not itself."""
     return before.type == after.type == DIRECTORY and before[3:6] == after[3:6]
 
 

@@ -199,7 +199,7 @@ class TestIndexes:
         with django_assert_max_num_queries(3):
             chain = layer_indexes.chain([row], "d0299")
         assert [each.path for each in chain[0]] == ["", "d0299"]
-        assert len(tree.seen(tree.merged(chain, "d0299"), 0)) == 10
+        assert len(tree.seen(tree.merged(chain)["d0299"], 0)) == 10
 
     def test_what_nobody_has_any_more_is_dropped(self) -> None:
         LayerIndex.objects.create(digest="sha256:" + "1" * 64, version=1)

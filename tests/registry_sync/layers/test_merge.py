@@ -101,7 +101,7 @@ def test_the_final_file_system_is_what_unpacking_gives(layers: list[list[Step]])
         chain = [
             [each for each in index if each.path in ancestors(merged.path)] for index in indexes
         ]
-        assert tree.merged(chain, merged.path).paths == merged.paths
+        assert tree.merged(chain)[merged.path].paths == merged.paths
 
 
 def fates(*layers: dict[str, bytes | None]) -> dict[str, list[str]]:
@@ -181,7 +181,7 @@ def rows(layers: list[bytes], path: str, layer: int) -> list[tuple[str, str, int
     chain = [
         [each for each in directories(data) if each.path in ancestors(path)] for data in layers
     ]
-    found = tree.changes(tree.merged(chain, path), layer)
+    found = tree.changes(tree.merged(chain)[path], layer)
     return [(row.name, row.change, row.delta) for row in found]
 
 
@@ -197,6 +197,14 @@ def test_changes_of_a_layer() -> None:
     ]
     assert rows(layers, "", 1) == [("d", "same", 5)]
     assert rows(layers, "d", 0) == [("gone", "added", 2), ("kept", "added", 1), ("old", "added", 3)]
+
+
+def test_an_opaque_directory_says_so() -> None:
+    layers = [tar([member("d/a", b"1")]), tar([member("d/.wh..wh..opq", b"")])]
+    chain = [directories(data) for data in layers]
+    found = tree.merged(chain)
+    assert [(row.name, row.is_opaque) for row in tree.changes(found[""], 1)] == [("d", True)]
+    assert [(row.name, row.change) for row in tree.changes(found["d"], 1)] == [("a", "removed")]
 
 
 def test_compare() -> None:
