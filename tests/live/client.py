@@ -236,7 +236,7 @@ def run_in(stack: Stack, code: str) -> str:
     """Run Python in the stack's home, as an operator does with `manage.py shell`."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "shell", "-v", "0", "-c", code],
-        env=environment(stack.home, stack.port),
+        env=environment(stack.home, stack.port, **stack.settings),
         capture_output=True,
         text=True,
         timeout=60,

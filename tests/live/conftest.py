@@ -1,5 +1,6 @@
 """The stack: one started Moorage for all live tests that do not stop or break it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,13 @@ from tests.live.stack import Stack
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start it once; whoever breaks it uses one of their own."""
-    running = Stack(tmp_path_factory.mktemp("moorage")).start()
+    """Start it once; whoever breaks it uses one of their own.
+
+    On SQLite; on PostgreSQL where ``python -m tests.postgres`` runs the tests.
+    """
+    database = os.environ.get("MOORAGE_TEST_DATABASE_URL", "")
+    settings = {"MOORAGE_DATABASE_URL": database} if database else {}
+    running = Stack(tmp_path_factory.mktemp("moorage"), **settings).start()
     yield running
     running.stop()
 
