@@ -30,6 +30,12 @@ from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
 from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
 from registry_sync.models.reports import ReportLine
+from registry_sync.models.retention import (
+    DigestInUse,
+    RetentionOutcome,
+    RetentionPolicy,
+    TagPin,
+)
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -38,6 +44,7 @@ __all__ = [
     "ArtifactLabel",
     "ArtifactReference",
     "Blob",
+    "DigestInUse",
     "Execution",
     "GarbageCounter",
     "ImageAnalysis",
@@ -50,16 +57,19 @@ __all__ = [
     "ProjectBlob",
     "ProjectUsage",
     "QueuePause",
-    "ReportLine",
     "RemoteRegistry",
     "ReplicationPolicy",
+    "ReportLine",
     "Repository",
     "RepositoryBlob",
+    "RetentionOutcome",
+    "RetentionPolicy",
     "Schedule",
     "State",
     "StorageEpoch",
     "Tag",
     "TagEvent",
+    "TagPin",
     "Task",
     "TaskLog",
     "TrashEntry",
