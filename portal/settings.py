@@ -4,6 +4,7 @@ Every value a deployment may change is an environment variable named ``MOORAGE_â
 be given as ``MOORAGE_â€¦_FILE``, the path of a file that holds it.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -294,12 +295,27 @@ MOORAGE_STORAGE_ROOT = Path(
 MOORAGE_BLOB_DELIVERY = env.str("MOORAGE_BLOB_DELIVERY", default="file")
 if MOORAGE_BLOB_DELIVERY not in {"file", "registry"}:
     raise ImproperlyConfigured("MOORAGE_BLOB_DELIVERY must be file or registry.")
+# Networks that jobs for other registries may reach besides the internet and private networks: this
+# host itself (127.0.0.0/8) is not among them unless it is named.
+MOORAGE_OUTBOUND_ALLOW = env.list("MOORAGE_OUTBOUND_ALLOW", default=[])
+try:
+    for _network in MOORAGE_OUTBOUND_ALLOW:
+        ipaddress.ip_network(_network)
+except ValueError as error:
+    raise ImproperlyConfigured("MOORAGE_OUTBOUND_ALLOW lists networks as 10.1.0.0/16.") from error
 MOORAGE_TOKEN_SERVICE = "moorage"  # noqa: S105 - the audience's name, no secret
 MOORAGE_TOKEN_ISSUER = "moorage"  # noqa: S105 - the issuer's name, no secret
 MOORAGE_PULL_TOKEN_SECONDS = 5 * 60
 MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
 # Garbage collection's grace, in seconds: a blob touched within it is never collected.
 MOORAGE_GC_GRACE = _number("MOORAGE_GC_GRACE", default=24 * 60 * 60)
+# A push that was just told that a blob is here must end before the blob is old.
+_shortest = 2 * max(MOORAGE_PUSH_TOKEN_SECONDS, MOORAGE_PULL_TOKEN_SECONDS)
+if (1 if env.bool("MOORAGE_UNSAFE_GC_GRACE", default=False) else _shortest) > MOORAGE_GC_GRACE:
+    raise ImproperlyConfigured(
+        f"MOORAGE_GC_GRACE must be {_shortest} seconds or more: twice as long as a token for "
+        "pushes. For tests alone, MOORAGE_UNSAFE_GC_GRACE=1 lifts this."
+    )
 
 # Manifests are read whole, up to 4 MiB; nginx keeps every other body of the portal to 1 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024

@@ -43,15 +43,20 @@ def expect(repository: Repository, digest: str) -> None:
     transactions.run(work)
 
 
-def confirm(repository: Repository, digest: str, size: int) -> None:
+def confirm(
+    repository: Repository, digest: str, size: int, *, generation: int | None = None
+) -> None:
     """Record that the registry was seen to hold a blob here, ``size`` bytes long.
 
-    Raises ``BlobMissingError`` where it is being collected, or was.
+    ``generation``: the row's before the registry was asked; what it said of an earlier one is no
+    proof. Raises ``BlobMissingError`` where it is being collected, or was.
     """
     now = timezone.now()
 
     def work() -> None:
-        _lock_and_touch([digest], now, revivable=[])
+        found = _lock_and_touch([digest], now, revivable=[])
+        if generation is not None and found[digest] != generation:
+            raise BlobMissingError(digest)
         kind, state = RepositoryBlob.Kind.LAYER, RepositoryBlob.State.PRESENT
         statements.run(sized(digest, size), linked(repository, [digest], kind, state, now))
 
@@ -59,10 +64,10 @@ def confirm(repository: Repository, digest: str, size: int) -> None:
 
 
 def touch(repository: Repository, digest: str) -> None:
-    """Count grace anew for a blob that a client was just told is here.
+    """Count grace anew for a blob that a client is about to be told is here.
 
     Writes only what is older than a quarter of the grace. Raises ``BlobMissingError`` where it is
-    being collected, or was.
+    being collected, or was, also from this repository alone.
     """
     now = timezone.now()
     stale = statements.moment(_stale_limit(now))
@@ -71,16 +76,22 @@ def touch(repository: Repository, digest: str) -> None:
 
     def work() -> None:
         _lock_and_touch([digest], now, revivable=[])
-        RepositoryBlob.objects.filter(repository=repository, digest=digest).update(touched_at=now)
+        at = statements.moment(now)
+        if not statements.run(Statement(_TOUCH_PRESENT, [at, repository.pk, digest])):
+            raise BlobMissingError(digest)
 
     transactions.run(work)
 
 
 _FRESH = """
-SELECT 1 FROM registry_sync_blob b WHERE NOT EXISTS (
-  SELECT 1 FROM registry_sync_repositoryblob l
-  WHERE l.repository_id = %s AND l.digest = b.digest AND l.touched_at < %s)
+SELECT 1 FROM registry_sync_repositoryblob l
+JOIN registry_sync_blob b ON b.digest = l.digest
+WHERE l.repository_id = %s AND l.kind = 'layer' AND l.state = 'present' AND l.touched_at >= %s
 AND b.digest = %s AND b.state = 'live' AND b.touched_at >= %s
+"""
+_TOUCH_PRESENT = """
+UPDATE registry_sync_repositoryblob SET touched_at = %s
+WHERE repository_id = %s AND digest = %s AND kind = 'layer' AND state = 'present' RETURNING id
 """
 
 
@@ -152,12 +163,14 @@ UPDATE registry_sync_repositoryblob SET touched_at = %s
 WHERE repository_id = %s AND touched_at < %s AND digest IN ({})
 """
 _HELD = """
-SELECT digest, state, generation, touched_at < %s FROM registry_sync_blob
+SELECT digest, state, generation, touched_at < %s, released_at IS NOT NULL FROM registry_sync_blob
 WHERE digest IN ({}) ORDER BY digest
 """
 _TOUCH = "UPDATE registry_sync_blob SET touched_at = %s WHERE digest IN ({})"
+_NEEDED = "UPDATE registry_sync_blob SET released_at = NULL WHERE digest IN ({})"
 _REVIVE = """
-UPDATE registry_sync_blob SET state = 'live', generation = %s, touched_at = %s WHERE digest = %s
+UPDATE registry_sync_blob SET state = 'live', generation = %s, touched_at = %s, gone_at = NULL
+WHERE digest = %s
 """
 _SIZE = "UPDATE registry_sync_blob SET size = %s WHERE digest = %s AND size IS NULL"
 
@@ -170,6 +183,8 @@ class _Held:
     state: str
     generation: int
     is_stale: bool
+    # A purge let it go: from now on something needs it again.
+    is_released: bool
 
 
 def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
@@ -185,6 +200,9 @@ def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
         raise Unavailable("a blob was collected meanwhile; try again")
     # The pin has just counted grace anew: a base layer's row is not written at every push.
     _touch_stale(held, now)
+    released = [row.digest for row in held if row.is_released]
+    if released:
+        statements.run(Statement(_NEEDED.format(statements.marks(released)), released))
 
 
 def _lock(digests: list[str], now: datetime.datetime, *before: Statement) -> list[_Held]:

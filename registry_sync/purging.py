@@ -3,6 +3,7 @@
 import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -95,6 +96,12 @@ def _give_up(repository: Repository, ids: list[int], now: datetime.datetime) -> 
     inner = set(needed.values_list("child_id", flat=True))
     ArtifactReference.objects.filter(child_id__in=inner).delete()
     Artifact.objects.filter(pk__in=ids).delete()
+    # What is garbage from here on is so because of this purge: collection asks.
+    Blob.objects.filter(
+        ~Exists(ArtifactBlob.objects.filter(blob=OuterRef("pk"))),
+        ~Exists(Artifact.objects.filter(body=OuterRef("pk"))),
+        digest__in=digests,
+    ).update(released_at=now)
 
 
 def run(run: Run) -> None:

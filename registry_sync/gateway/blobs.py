@@ -67,11 +67,13 @@ def find_upstream(standing: Standing, digest: str) -> int | None:
 
     Raises ``BlobMissingError`` where it is being collected, or was.
     """
-    if Blob.objects.filter(digest=digest).exclude(state=Blob.State.LIVE).exists():
+    row = Blob.objects.filter(digest=digest).values_list("state", "generation").first()
+    if row is not None and row[0] != Blob.State.LIVE:
         raise BlobMissingError(digest)
     size = registry.head_blob(standing.registry_name, digest)
     if size is not None:
-        blobs.confirm(standing.repository(), digest, size)
+        generation = None if row is None else row[1]
+        blobs.confirm(standing.repository(), digest, size, generation=generation)
     return size
 
 

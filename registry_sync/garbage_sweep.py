@@ -1,0 +1,193 @@
+"""Removing what was claimed, so that who is stopped anywhere has removed nothing others rely on.
+
+1. Links, then bytes, are set aside by one rename each. 2. The claim is looked at again. 3. What
+still is ours is removed for good; what is not is put back. 4. The rows are called ``gone``. Whoever
+finds a claim whose lease ended takes it under a new token and begins at 1.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.utils import timezone
+
+from accounts import statements
+from registry_sync import garbage_claims, garbage_counters, transactions
+from registry_sync.failpoints import hit
+from registry_sync.garbage_claims import Claim
+from registry_sync.garbage_counters import Counter
+from registry_sync.models import Blob, Repository, RepositoryBlob
+from registry_sync.storage.base import Link, LinkKind, Storage, StorageUnavailableError
+
+# Told, within the transaction that ends them, which digests are gone.
+Told = Callable[[set[str]], None]
+
+
+def _nobody(_gone: set[str]) -> None:
+    """Tell nobody."""
+
+
+def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _nobody) -> set[str]:
+    """Remove what was claimed; return what is gone. Raises ``StorageUnavailableError``.
+
+    Where the storage fails before anything was removed for good, all of it lives again.
+    """
+    if not claim.sizes:
+        return set()
+    token, digests = claim.token, sorted(claim.sizes)
+    hit("gc.claimed")
+    places = _places(digests)
+    try:
+        storage.prepare(token)
+        _each(
+            digests,
+            lambda digest: storage.set_aside(
+                token, digest, places.get(digest, []), with_bytes=False
+            ),
+            workers,
+        )
+        hit("gc.links_aside")
+        _each(
+            digests, lambda digest: storage.set_aside(token, digest, [], with_bytes=True), workers
+        )
+        hit("gc.bytes_aside")
+    except StorageUnavailableError:
+        _undo(storage, claim)
+        raise
+    mine = garbage_claims.held(claim)
+    hit("gc.checked")
+    for digest in digests:
+        if digest not in mine:
+            put_back(storage, token, digest)
+    _each(sorted(mine), lambda digest: storage.discard(token, digest), workers)
+    hit("gc.discarded")
+    storage.finish(token)
+    gone = garbage_claims.end(claim, told)
+    hit("gc.gone")
+    return gone
+
+
+def _places(digests: list[str]) -> dict[str, list[Link]]:
+    """Return where each is linked, as the rows say that were written before the links were.
+
+    While a row is ``deleting`` none is added.
+    """
+    found: dict[str, list[Link]] = {}
+    rows = RepositoryBlob.objects.filter(digest__in=digests).select_related("repository__project")
+    for row in rows:
+        found.setdefault(row.digest, []).append(link_of(row))
+    return found
+
+
+def link_of(row: RepositoryBlob) -> Link:
+    """Return a row's link; its repository and project were read with it."""
+    kind: LinkKind = "manifest" if row.kind == RepositoryBlob.Kind.MANIFEST else "layer"
+    return Link(row.repository.registry_name, kind)
+
+
+def _each(digests: Collection[str], work: Callable[[str], None], workers: int) -> None:
+    """Do it for each digest, in so many threads; the first failure is raised at the end."""
+    if workers == 1 or len(digests) < 2:
+        for digest in digests:
+            work(digest)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _done in pool.map(work, digests, chunksize=1):
+            pass
+
+
+def _undo(storage: Storage, claim: Claim) -> None:
+    """Put everything back and let it live; what cannot be is found when the lease has ended."""
+    returned: dict[str, int | None] = {}
+    try:
+        for digest, size in claim.sizes.items():
+            storage.put_back(claim.token, digest)
+            returned[digest] = size
+        storage.finish(claim.token)
+    except StorageUnavailableError:
+        # What was put back may live; the rest waits for who takes the claim over.
+        pass
+    garbage_claims.release(Claim(claim.token, returned))
+
+
+# --- What others left behind ------------------------------------------------------------------
+
+
+def finish_abandoned(
+    storage: Storage,
+    *,
+    owner: str,
+    only: str = "",
+    workers: int = 1,
+    telling: Callable[[Claim], Told] = lambda _claim: _nobody,
+) -> set[str]:
+    """Finish the claims whose lease ended, or the one of ``only``; return what is gone.
+
+    ``telling`` gives what is told of a claim's end.
+    """
+    gone: set[str] = set()
+    for former, claim in garbage_claims.take_over(owner=owner, only=only).items():
+        garbage_counters.count(Counter.TAKEOVERS, len(claim.sizes))
+        for digest in claim.sizes:
+            storage.put_back(former, digest)
+        storage.finish(former)
+        gone |= remove(storage, claim, workers=workers, told=telling(claim))
+    return gone
+
+
+def recover(storage: Storage) -> int:
+    """Put back what lies aside and is nobody's claim; return how much."""
+    count = 0
+    aside = list(storage.lying_aside())
+    for token, digest in aside:
+        row = Blob.objects.filter(digest=digest, claim_token=token, state=Blob.State.DELETING)
+        if not row.exists():
+            put_back(storage, token, digest)
+            count += 1
+    for token in {token for token, _digest in aside}:
+        if not Blob.objects.filter(claim_token=token).exists():
+            storage.finish(token)
+    return count
+
+
+def put_back(storage: Storage, token: str, digest: str) -> None:
+    """Let the registry see again what a lost claim has set aside, with the rows it needs.
+
+    Its owner may have renamed after others had finished, and pushed anew: whether it is garbage
+    is for the next run to find.
+    """
+    links = storage.set_aside_links(token, digest)
+    now = timezone.now()
+
+    def work() -> None:
+        at = statements.moment(now)
+        statements.run(
+            statements.insert_values(
+                Blob,
+                ("digest", "generation", "touched_at"),
+                [(digest, garbage_claims.new_generation(), at)],
+                "ON CONFLICT (digest) DO NOTHING",
+            )
+        )
+        for repository_id, kind in _known(links):
+            statements.run(
+                statements.insert_values(
+                    RepositoryBlob,
+                    ("repository_id", "digest", "kind", "state", "touched_at"),
+                    [(repository_id, digest, kind, RepositoryBlob.State.EXPECTED.value, at)],
+                    "ON CONFLICT (repository_id, digest, kind) DO NOTHING",
+                )
+            )
+
+    transactions.run(work)
+    storage.put_back(token, digest)
+
+
+def _known(links: Iterable[Link]) -> list[tuple[int, str]]:
+    """Return the repositories of links, as far as there are rows of them."""
+    found: list[tuple[int, str]] = []
+    for link in links:
+        key, _slash, path = link.repository.partition("/")
+        repository = Repository.objects.filter(project__registry_key=key, path=path).first()
+        if repository is not None:
+            found.append((repository.pk, link.kind))
+    return found
