@@ -1,5 +1,6 @@
 """Making, changing and deleting a project's immutable rules, and what one would hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
@@ -130,3 +131,18 @@ def preview(project: Project, rule: Rule) -> Preview:
             found.examples.append(f"{path}:{name}")
     found.repositories = len(held)
     return found
+
+
+def counts(project: Project, rules: Sequence[Rule]) -> tuple[list[int], bool]:
+    """Count the tags that each of the rules would hold; and whether that may be too few."""
+    found = [0] * len(rules)
+    if not rules:
+        return found, False
+    tags = tags_for_people(Tag.objects.filter(repository__project=project))
+    rows = tags.order_by().values_list("repository__path", "name")
+    for seen, (path, name) in enumerate(rows.iterator()):
+        if seen * len(rules) > _LOOKED_AT:
+            return found, True
+        for position, rule in enumerate(rules):
+            found[position] += rule.holds(path, name)
+    return found, False

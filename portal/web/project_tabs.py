@@ -42,6 +42,7 @@ _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
     Tab("members", _("Members"), "projects:members", "member:list"),
     Tab("robots", _("Robots"), "projects:robots", "robot:list"),
+    Tab("immutable", _("Immutable tags"), "projects:immutable_rules", "immutable-tag:list"),
     Tab("labels", _("Labels"), "projects:labels", "label:list"),
     Tab("allowlist", _("Vulnerabilities"), "projects:allowlist", "metadata:read"),
     Tab("name", _("Name"), "projects:rename", "project:update"),

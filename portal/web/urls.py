@@ -11,10 +11,13 @@ from portal.web import (
     artifact_actions,
     artifacts,
     audit_logs,
+    compare,
     deletion,
     home,
+    immutable_rules,
     jobs,
     labels,
+    layers,
     members,
     password_reset,
     personal_tokens,
@@ -33,6 +36,8 @@ from portal.web import (
 
 _PROJECT = r"(?P<project>[a-z0-9]+(?:[._-][a-z0-9]+)*)"
 _ROBOT = rf"p/{_PROJECT}/-/robots/(?P<robot_id>[0-9]{{1,18}})"
+_IMMUTABLE = rf"p/{_PROJECT}/-/settings/immutable"
+_RULE = rf"{_IMMUTABLE}/(?P<rule_id>[0-9]{{1,18}})"
 _LABEL = rf"p/{_PROJECT}/-/labels/(?P<label_id>[0-9]{{1,18}})"
 _ENTRY = rf"p/{_PROJECT}/-/trash/(?P<entry_id>[0-9]{{1,18}})"
 _RUN = rf"p/{_PROJECT}/-/runs/(?P<execution_id>[0-9]{{1,18}})"
@@ -81,6 +86,10 @@ project_patterns = (
         re_path(rf"^p/{_PROJECT}/-/settings/name$", project_settings.rename, name="rename"),
         re_path(rf"^p/{_PROJECT}/-/settings/delete$", project_deletion.index, name="delete"),
         re_path(rf"^p/{_PROJECT}/-/activity$", audit_logs.activity, name="activity"),
+        re_path(rf"^{_IMMUTABLE}$", immutable_rules.index, name="immutable_rules"),
+        re_path(rf"^{_RULE}$", immutable_rules.edit, name="immutable_rule"),
+        re_path(rf"^{_RULE}/switch$", immutable_rules.switch, name="switch_immutable_rule"),
+        re_path(rf"^{_RULE}/delete$", immutable_rules.delete, name="delete_immutable_rule"),
         re_path(rf"^p/{_PROJECT}/-/labels$", labels.index, name="labels"),
         re_path(rf"^{_LABEL}$", labels.edit, name="label"),
         re_path(rf"^{_LABEL}/delete$", labels.delete, name="delete_label"),
@@ -99,6 +108,8 @@ repository_patterns = (
         re_path(rf"^{_IMAGE}/copy$", artifact_actions.copy, name="copy_image"),
         re_path(rf"^{_IMAGE}/tag$", artifact_actions.add_tag, name="tag_image"),
         re_path(rf"^{_IMAGE}/label$", artifact_actions.label, name="image_label"),
+        re_path(rf"^{_REPOSITORY}/-/images/{_DIGEST}/layers$", layers.index, name="layers"),
+        re_path(rf"^{_REPOSITORY}/-/images/{_DIGEST}/file$", layers.preview, name="layer_file"),
         re_path(rf"^{_REPOSITORY}/-/tags/{_TAG}$", artifacts.by_tag, name="tag"),
         re_path(rf"^{_REPOSITORY}/-/delete$", deletion.index, name="delete"),
         re_path(rf"^{_REPOSITORY}$", repositories.detail, name="detail"),
@@ -148,6 +159,7 @@ administration_patterns = (
 
 urlpatterns = [
     path("", home.index, name="home"),
+    path("compare", compare.index, name="compare"),
     path("api-reference", reference.index, name="reference"),
     path("account/", include(account_patterns)),
     path("admin/", include(administration_patterns)),
