@@ -123,8 +123,8 @@ def pin(
 ) -> dict[str, int]:
     """Keep a manifest and what it references from being collected; return the generations.
 
-    Raises ``BlobMissingError`` where a reference is being collected or was, ``Unavailable`` while
-    the manifest's own digest is being collected.
+    Raises ``BlobMissingError`` where a reference is being collected or was, and while the
+    manifest's own digest is being collected: that one the caller waits for.
     """
     now = timezone.now()
     kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.EXPECTED
@@ -139,12 +139,7 @@ def pin(
         )
         return generations
 
-    try:
-        return transactions.run(work)
-    except BlobMissingError as error:
-        if error.digest == manifest_digest:
-            raise Unavailable("the manifest is being collected; try again") from error
-        raise
+    return transactions.run(work)
 
 
 def _touched_links(

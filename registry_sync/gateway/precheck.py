@@ -7,9 +7,6 @@ nginx passes only 401 and 403 of such a sub-request on, so every other refusal i
 """
 
 import re
-import threading
-import time
-from collections.abc import Callable
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.http import HttpRequest, HttpResponse
@@ -17,14 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from accounts.models import Project
 from accounts.scopes import is_repository_name
 from registry_sync import admission, blobs
-from registry_sync.blobs import BlobMissingError
 from registry_sync.gateway.errors import (
     ProtocolError,
     digest_invalid,
     name_unknown,
     protocol_error,
     protocol_view,
-    unavailable,
 )
 from registry_sync.gateway.standing import (
     Standing,
@@ -33,16 +28,13 @@ from registry_sync.gateway.standing import (
     scope_of,
     standing_of,
 )
+from registry_sync.gateway.waiting import patiently
 from registry_sync.manifests import is_digest
 from registry_sync.upstream import registry
 
 _UPLOAD = re.compile(r"/v2/(.+)/blobs/uploads/([A-Za-z0-9_.=-]+)")
 # OCI distribution-spec 1.1, "Pushing a blob in chunks".
 _CONTENT_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
-WAIT_SECONDS = 5.0
-_POLL_SECONDS = 0.1
-# A waiter holds a thread; more than these and pulls would suffer for one collection.
-_waiters = threading.BoundedSemaphore(3)
 
 
 @protocol_view("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
@@ -76,7 +68,7 @@ def _check(request: HttpRequest) -> None:
         return
     digest = _digest(target.query)
     repository = standing.open_repository()
-    _announce(lambda: blobs.expect(repository, digest))
+    patiently(digest, lambda: blobs.expect(repository, digest))
 
 
 def _digest(query: str) -> str:
@@ -116,26 +108,3 @@ def _check_range(standing: Standing, upload: str, content_range: str) -> None:
     # One byte is reported as none.
     if chunk is None or int(chunk[1]) not in ({0, 1} if offset == 0 else {offset}):
         raise ProtocolError(416, "BLOB_UPLOAD_INVALID", "the chunk is out of order")
-
-
-def _announce(expect: Callable[[], None]) -> None:
-    """Announce the digest; wait a little for a collection that just has it in hand."""
-    try:
-        expect()
-        return
-    except BlobMissingError:
-        pass
-    if not _waiters.acquire(blocking=False):
-        raise unavailable()
-    try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-            try:
-                expect()
-                return
-            except BlobMissingError:
-                continue
-    finally:
-        _waiters.release()
-    raise unavailable()

@@ -16,6 +16,7 @@ from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.gateway.blobs import find_upstream
 from registry_sync.gateway.errors import ProtocolError
 from registry_sync.gateway.standing import Standing
+from registry_sync.gateway.waiting import patiently
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest, ManifestError
 from registry_sync.models import Artifact, Blob, Repository
@@ -37,7 +38,8 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
             own = {manifest.digest: len(manifest.content)}
             usage.require_room(standing.project_id, {**sizes, **own})
         facts = _facts(standing, manifest)
-        pins = blobs.pin(repository, manifest.digest, {*sizes, *children})
+        needed = {*sizes, *children}
+        pins = patiently(manifest.digest, lambda: blobs.pin(repository, manifest.digest, needed))
         _store(standing, repository, manifest)
     except BlobMissingError as error:
         raise _blob_missing(error.digest) from error

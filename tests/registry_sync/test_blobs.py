@@ -187,10 +187,11 @@ class TestPin:
         assert pins[MANIFEST] != 5
         assert Blob.objects.get(digest=MANIFEST).state == Blob.State.LIVE
 
-    def test_its_own_digest_in_collection_is_unavailable(self, app: Repository) -> None:
+    def test_its_own_digest_in_collection_is_told(self, app: Repository) -> None:
         make_blob(MANIFEST, state=Blob.State.DELETING)
-        with pytest.raises(Unavailable):
+        with pytest.raises(BlobMissingError) as error:
             blobs.pin(app, MANIFEST, set())
+        assert error.value.digest == MANIFEST
 
     @pytest.mark.parametrize("state", COLLECTED)
     def test_a_collected_reference_is_refused_and_nothing_is_written(

@@ -11,7 +11,7 @@ from accounts import projects
 from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import blobs
-from registry_sync.gateway import precheck
+from registry_sync.gateway import waiting
 from registry_sync.models import Blob, Repository, RepositoryBlob
 from tests.factories import make_blob, some_digest
 from tests.registry_sync.gateway.conftest import PRECHECK, Answer, Caller, Sign
@@ -183,7 +183,7 @@ class TestRegistryKey:
 class TestCollection:
     @pytest.fixture(autouse=True)
     def _hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(precheck, "_POLL_SECONDS", 0.001)
+        monkeypatch.setattr(waiting, "_POLL_SECONDS", 0.001)
 
     def test_a_digest_in_collection_is_waited_for(
         self, bob_app: Caller, monkeypatch: pytest.MonkeyPatch
@@ -197,7 +197,7 @@ class TestCollection:
     def test_a_collection_that_takes_too_long_is_503(
         self, bob_app: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(precheck, "WAIT_SECONDS", 0.01)
+        monkeypatch.setattr(waiting, "WAIT_SECONDS", 0.01)
         make_blob(DIGEST, state=Blob.State.DELETING)
         answer = bob_app.precheck(f"{UPLOAD}?digest={DIGEST}")
         assert refusal(answer) == ("503", "UNAVAILABLE")
@@ -206,11 +206,11 @@ class TestCollection:
     def test_only_a_few_wait_at_once(
         self, bob_app: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(precheck, "_waiters", threading.BoundedSemaphore(1))
+        monkeypatch.setattr(waiting, "_waiters", threading.BoundedSemaphore(1))
         slept: list[float] = []
         monkeypatch.setattr(time, "sleep", slept.append)
         make_blob(DIGEST, state=Blob.State.DELETING)
-        with precheck._waiters:
+        with waiting._waiters:
             answer = bob_app.precheck(f"{UPLOAD}?digest={DIGEST}")
         assert refusal(answer) == ("503", "UNAVAILABLE")
         assert slept == []
@@ -218,11 +218,11 @@ class TestCollection:
     def test_who_waited_lets_the_next_one_wait(
         self, bob_app: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(precheck, "_waiters", threading.BoundedSemaphore(1))
-        monkeypatch.setattr(precheck, "WAIT_SECONDS", 0.005)
+        monkeypatch.setattr(waiting, "_waiters", threading.BoundedSemaphore(1))
+        monkeypatch.setattr(waiting, "WAIT_SECONDS", 0.005)
         make_blob(DIGEST, state=Blob.State.DELETING)
         bob_app.precheck(f"{UPLOAD}?digest={DIGEST}")
-        assert precheck._waiters.acquire(blocking=False)
+        assert waiting._waiters.acquire(blocking=False)
 
 
 def test_the_header_is_needed(bob_app: Caller) -> None:
