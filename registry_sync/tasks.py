@@ -23,6 +23,7 @@ from registry_sync import (
     bulk,
     executions,
     fsck,
+    garbage,
     housekeeping,
     image_analysis,
     purging,
@@ -31,6 +32,7 @@ from registry_sync import (
 )
 from registry_sync.executions import Kind, Origin
 from registry_sync.failpoints import hit
+from registry_sync.importing import engine as importing
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import Execution, State, Task, WorkerHeartbeat
 from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
@@ -42,6 +44,8 @@ KINDS: dict[str, Kind] = {
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
     purging.KIND: Kind(purging.run),
+    garbage.KIND: Kind(garbage.run, hours=24),
+    importing.KIND: Kind(importing.run, hours=24),
     image_analysis.KIND: Kind(image_analysis.run),
     bulk.DELETION: Kind(bulk.run_deletion),
     bulk.UNDO: Kind(bulk.run_undo),
@@ -107,6 +111,14 @@ def run_task(task_id: int) -> None:
             executions.put_back(task, is_attempt=False)
             wake([task.pk])
             return
+
+
+def run_here(task_id: int) -> None:
+    """Do one task in this process, where no worker has it."""
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    task = executions.claim(task_id, worker=worker, slots=1, kinds=KINDS)
+    if task is not None:
+        _perform(task)
 
 
 def wake(task_ids: Collection[int]) -> None:

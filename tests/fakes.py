@@ -4,7 +4,7 @@ import io
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -95,6 +95,16 @@ class FakeRegistry:
             location=f"/v2/{repository}/blobs/uploads/{number}?_state=signed",
             upload_id=number,
         )
+
+    def upload_blob(
+        self, repository: str, digest: str, parts: Iterable[bytes], *, size: int
+    ) -> None:
+        """Store bytes as a blob, where they have the digest."""
+        self._begin("upload_blob", repository, digest)
+        content = b"".join(parts)
+        if digest_of(content) != digest or len(content) != size:
+            raise RegistryRejectedError(400, "DIGEST_INVALID")
+        self.upload(repository, content)
 
     def upload_offset(self, repository: str, upload: str) -> int | None:
         """Return the bytes that an open upload holds, or None where there is no such upload."""

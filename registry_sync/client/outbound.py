@@ -1,0 +1,179 @@
+"""The one way out to addresses that are not our own: each is checked, and that one connected to.
+
+No proxies, no ``.netrc``, no redirects, no compressed bodies; a name is resolved once, and the
+connection goes to an address that was looked at.
+"""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+from registry_sync.client.errors import RegistryUnavailableError
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_METADATA = (ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which addresses a request may go to; what no registry ever is stays refused."""
+
+    # The own network, for what the system's administrators name.
+    is_private: bool = False
+    # This very host, for what its operator names.
+    is_own_host: bool = False
+    # What the operator lets everybody reach besides.
+    networks: tuple[Network, ...] = ()
+
+    def allows(self, address: Address) -> bool:
+        """Whether a connection may go there."""
+        inner = getattr(address, "ipv4_mapped", None) or address
+        if any(inner in network for network in self.networks):
+            return True
+        if inner in _METADATA or inner.is_link_local or inner.is_multicast or inner.is_unspecified:
+            return False
+        if inner.is_loopback:
+            return self.is_own_host
+        return self.is_private or inner.is_global
+
+
+# For those who have a shell on this machine.
+OPERATOR = Reach(is_private=True, is_own_host=True)
+
+
+def administrators(networks: Iterable[str]) -> Reach:
+    """What administrators may name on a page: the internet, and the own network."""
+    return Reach(is_private=True, networks=tuple(map(ipaddress.ip_network, networks)))
+
+
+def session(reach: Reach, *, tls: ssl.SSLContext | None = None) -> requests.Session:
+    """Return a session whose every connection goes to an address that was checked.
+
+    ``tls`` says whom to believe where that is not the system's list of authorities.
+    """
+    made = requests.Session()
+    made.trust_env = False
+    # A body is taken as it is: what is compressed could be of any size.
+    made.headers["Accept-Encoding"] = "identity"
+    made.headers["User-Agent"] = "moorage"
+    adapter = _Adapter(reach, tls)
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    return made
+
+
+def send(made: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """Send a request; redirects are not followed. Raises ``RegistryUnavailableError``."""
+    try:
+        return made.request(
+            method,
+            url,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+            **options,
+        )
+    except requests.exceptions.SSLError as error:
+        host = urlsplit(url).hostname
+        raise RegistryUnavailableError(f"{host}'s certificate is not to be trusted") from error
+    except (requests.RequestException, ValueError) as error:
+        host = urlsplit(url).hostname
+        raise RegistryUnavailableError(f"{host} does not answer") from error
+
+
+def _connect(connection: HTTPConnection, reach: Reach) -> socket.socket:
+    """Connect to the first address of the connection's host that may be connected to."""
+    host, port = connection.host.strip("[]"), connection.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NewConnectionError(connection, f"{host} has no address") from error
+    allowed = [entry for entry in found if _may_connect(str(entry[4][0]), reach)]
+    if not allowed:
+        raise NewConnectionError(connection, f"{host} is not an address that may be asked")
+    problem: OSError | None = None
+    for family, kind, protocol, _name, address in allowed:
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(CONNECT_SECONDS)
+            # A request's head and body are two writes: Nagle would wait for the first's answer.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            problem = error
+        else:
+            return made
+    raise NewConnectionError(connection, f"{host} does not answer") from problem
+
+
+def _may_connect(text: str, reach: Reach) -> bool:
+    return reach.allows(ipaddress.ip_address(text.partition("%")[0]))
+
+
+def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools of connections that go only where they may."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, reach)
+
+    class Encrypted(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, reach)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return {"http": PlainPool, "https": EncryptedPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Uses the connections above."""
+
+    def __init__(self, reach: Reach, tls: ssl.SSLContext | None) -> None:
+        """``reach``: where to; ``tls``: whom to believe."""
+        self._reach = reach
+        self._tls = tls
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Called by requests."""
+        if self._tls is not None:
+            options["ssl_context"] = self._tls
+        super().init_poolmanager(*arguments, **options)
+        manager: PoolManager = self.poolmanager
+        manager.pool_classes_by_scheme = _pools(self._reach)
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Called by requests, which would have it that the system's authorities count too."""
+        place, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if self._tls is not None:
+            is_checked = self._tls.verify_mode == ssl.CERT_REQUIRED
+            pool = {"cert_reqs": "CERT_REQUIRED" if is_checked else "CERT_NONE"}
+        return place, pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Called by requests; the context has decided."""
+        if self._tls is None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]

@@ -1,0 +1,212 @@
+"""Reads somebody else's registry (OCI distribution-spec 1.1), to take over what it holds."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import requests
+
+from registry_sync.client import outbound
+from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+
+_PAGE = 1000
+_MAX_PAGE_BYTES = 16 * 1024 * 1024
+_PART_BYTES = 256 * 1024
+_LINK = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+
+class SourceRegistry:
+    """A registry at one address, named by this machine's operator; for one thread."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        username: str = "",
+        password: str = "",
+        session: requests.Session | None = None,
+        is_realm: Callable[[str], bool] = lambda _host: False,
+    ) -> None:
+        """``url`` without ``/v2``. Raises ``ValueError`` where it is none.
+
+        ``session`` says where it may lead; without one the operator of this machine named it.
+        ``is_realm`` tells of a host whether it makes this registry's tokens, besides its own.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+            raise ValueError("a registry's address looks like https://registry.example.com:5000")
+        self._base = url.rstrip("/")
+        self._credentials = (username, password) if username else None
+        self._session = session or outbound.session(outbound.OPERATOR)
+        self._is_realm = is_realm
+        # By scope: a token, or nothing where the registry takes credentials as they are.
+        self._authorization: dict[str, str] = {}
+
+    def repositories(self) -> Iterator[str]:
+        """Yield every repository's name."""
+        yield from self._listed("/v2/_catalog", "repositories", "registry:catalog:*")
+
+    def tags(self, repository: str) -> list[str]:
+        """Return a repository's tags."""
+        path = f"/v2/{repository}/tags/list"
+        return list(self._listed(path, "tags", f"repository:{repository}:pull"))
+
+    def digest(self, repository: str, reference: str, *, types: frozenset[str]) -> str | None:
+        """Return a manifest's digest, or None where it is absent."""
+        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
+        accept = {"Accept": ", ".join(sorted(types))}
+        scope = f"repository:{repository}:pull"
+        with self._get(path, scope, method="HEAD", headers=accept) as response:
+            if response.status_code == 404:
+                return None
+            self._expect(response)
+            return response.headers.get("Docker-Content-Digest")
+
+    def manifest(
+        self, repository: str, reference: str, *, types: frozenset[str], limit: int
+    ) -> tuple[str, bytes] | None:
+        """Return a manifest's media type and bytes, or None where it is absent or too large."""
+        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
+        accept = {"Accept": ", ".join(sorted(types))}
+        with self._get(path, f"repository:{repository}:pull", headers=accept) as response:
+            if response.status_code == 404:
+                return None
+            self._expect(response)
+            content = _read(response, limit)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return None if content is None else (media_type, content)
+
+    def blob_size(self, repository: str, digest: str) -> int | None:
+        """Return a blob's bytes, or None where it is absent."""
+        path = f"/v2/{repository}/blobs/{digest}"
+        with self._get(path, f"repository:{repository}:pull", method="HEAD") as response:
+            if response.status_code == 404:
+                return None
+            self._expect(response)
+            return int(response.headers["Content-Length"])
+
+    @contextmanager
+    def open_blob(self, repository: str, digest: str) -> Iterator[Iterator[bytes] | None]:
+        """Give a blob's bytes in parts, or None where it is absent."""
+        path = f"/v2/{repository}/blobs/{digest}"
+        with self._get(path, f"repository:{repository}:pull") as response:
+            if response.status_code == 404:
+                yield None
+                return
+            self._expect(response)
+            yield _parts(response)
+
+    def _listed(self, path: str, key: str, scope: str) -> Iterator[str]:
+        """Yield the texts of a list, page by page; a page that names itself again ends it."""
+        next_url: str | None = f"{path}?{urlencode({'n': _PAGE})}"
+        seen: set[str] = set()
+        while next_url and next_url not in seen:
+            seen.add(next_url)
+            with self._get(next_url, scope) as response:
+                if response.status_code == 404:
+                    return
+                self._expect(response)
+                content = _read(response, _MAX_PAGE_BYTES)
+                link = _LINK.search(response.headers.get("Link", ""))
+            yield from _texts(content, key)
+            next_url = self._own(urljoin(f"{self._base}{next_url}", link[1])) if link else None
+
+    def _own(self, url: str) -> str:
+        """Return the path of an address of this registry: credentials go nowhere else."""
+        if not url.startswith(f"{self._base}/"):
+            raise RegistryUnavailableError("the registry's list goes on at another address")
+        return url.removeprefix(self._base)
+
+    @contextmanager
+    def _get(
+        self, path: str, scope: str, *, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> Iterator[requests.Response]:
+        response = self._send(method, path, scope, headers or {})
+        if response.status_code == 401:
+            challenge = response.headers.get("WWW-Authenticate", "")
+            response.close()
+            self._authorization[scope] = self._answer(challenge, scope)
+            response = self._send(method, path, scope, headers or {})
+        elif response.is_redirect and method in {"GET", "HEAD"}:
+            # A registry on object storage sends the bytes from there; no credentials go along.
+            location = urljoin(f"{self._base}{path}", response.headers["Location"])
+            response.close()
+            response = outbound.send(self._session, method, location)
+        with response:
+            yield response
+
+    def _send(
+        self, method: str, path: str, scope: str, headers: dict[str, str]
+    ) -> requests.Response:
+        if authorization := self._authorization.get(scope):
+            headers = {**headers, "Authorization": authorization}
+        return outbound.send(self._session, method, f"{self._base}{path}", headers=headers)
+
+    def _answer(self, challenge: str, scope: str) -> str:
+        """Return what proves that we may. Raises ``RegistryUnavailableError``."""
+        kind = challenge.partition(" ")[0].lower()
+        if kind == "basic" and self._credentials:
+            name, password = self._credentials
+            prepared = requests.Request("GET", self._base, auth=(name, password)).prepare()
+            return str(prepared.headers["Authorization"])
+        if kind == "bearer":
+            return f"Bearer {self._token(dict(_CHALLENGE.findall(challenge)), scope)}"
+        raise RegistryRejectedError(401, "the registry wants a name and password")
+
+    def _token(self, asked: dict[str, str], scope: str) -> str:
+        realm = asked.get("realm", "")
+        own, other = urlsplit(self._base), urlsplit(realm)
+        # A realm elsewhere is where a registry that was taken over would have a password sent.
+        is_known = other.hostname == own.hostname or self._is_realm(other.hostname or "")
+        if self._credentials and (not is_known or own.scheme != other.scheme):
+            raise RegistryUnavailableError("the registry's tokens are made at another host")
+        scopes = [("scope", part) for part in scope.split()]
+        query = urlencode([("service", asked.get("service", "")), *scopes])
+        joint = "&" if other.query else "?"
+        answer = outbound.send(
+            self._session, "GET", f"{realm}{joint}{query}", auth=self._credentials
+        )
+        with answer:
+            self._expect(answer)
+            try:
+                document = answer.json()
+                return str(document.get("token") or document["access_token"])
+            except (ValueError, KeyError, AttributeError) as error:
+                raise RegistryUnavailableError("the registry's token cannot be read") from error
+
+    @staticmethod
+    def _expect(response: requests.Response) -> None:
+        status = response.status_code
+        if status == 200:
+            return
+        if status in {401, 403}:
+            raise RegistryRejectedError(status, "the registry does not let us in")
+        raise RegistryUnavailableError(f"the registry answered {status}")
+
+
+def _read(response: requests.Response, limit: int) -> bytes | None:
+    content = bytearray()
+    for part in _parts(response):
+        content += part
+        if len(content) > limit:
+            return None
+    return bytes(content)
+
+
+def _parts(response: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(_PART_BYTES)
+    except requests.RequestException as error:
+        raise RegistryUnavailableError("the registry broke off") from error
+
+
+def _texts(content: bytes | None, key: str) -> list[str]:
+    try:
+        document: Any = json.loads(content or b"")
+        return [text for text in document[key] or [] if isinstance(text, str)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RegistryUnavailableError("the registry's list cannot be read") from error

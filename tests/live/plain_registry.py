@@ -1,0 +1,78 @@
+"""A registry as people have one before they have Moorage: no users, no projects, one directory."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from tests.live.stack import PATIENCE, free_port, wait_for
+
+_CONFIGURATION = """
+version: 0.1
+log: {{level: warn}}
+storage:
+  {storage}
+  delete: {{enabled: true}}
+  redirect: {{disable: true}}
+http: {{addr: "127.0.0.1:{port}", secret: plain}}
+"""
+
+
+class PlainRegistry:
+    """One that runs."""
+
+    def __init__(self, folder: Path, *, storage: str = "") -> None:
+        """``storage``: the driver's section; a directory below ``folder`` where none is given."""
+        self.folder = folder
+        self.root = folder / "storage"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._storage = storage or f'filesystem: {{rootdirectory: "{self.root}"}}'
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "PlainRegistry":
+        """Start it and return when it listens."""
+        executable = shutil.which("docker-registry") or shutil.which("registry")
+        assert executable, "install docker-registry"
+        path = self.folder / "registry.yml"
+        path.write_text(_CONFIGURATION.format(storage=self._storage, port=self.port))
+        with (self.folder / "registry.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [executable, "serve", path], stdout=log, stderr=log, cwd=self.folder
+            )
+        wait_for(self._listens, "the plain registry")
+        return self
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def push(self, layout: Path, name: str) -> None:
+        """Push a layout's ``latest``, an index with all its images, to a name."""
+        done = subprocess.run(
+            [
+                "skopeo",
+                "--insecure-policy",
+                "copy",
+                "--all",
+                "--preserve-digests",
+                "--dest-tls-verify=false",
+                f"oci:{layout}:latest",
+                f"docker://{self.address}/{name}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            env={k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "registry.log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
