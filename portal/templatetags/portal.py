@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from django import template
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from accounts.roles import Role
+from registry_sync.layers.entries import Flag
 
 register = template.Library()
 
@@ -161,3 +163,27 @@ def ink(color: str) -> str:
 def _linear(part: float) -> float:
     """One part of an sRGB colour as WCAG reckons with it."""
     return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+
+@register.filter
+def hue(number: int) -> int:
+    """Return which of eight colours the layer of this number, counted from 0, has."""
+    return number % 8 + 1
+
+
+@register.filter
+def octal(mode: int) -> str:
+    """Write permissions as four octal digits."""
+    return f"{mode:04o}"
+
+
+@register.filter
+def is_secret(flags: int) -> bool:
+    """Tell whether a layer's entry looks like a secret."""
+    return bool(flags & Flag.SECRET)
+
+
+@register.simple_tag
+def parameters(**chosen: object) -> str:
+    """Write the parameters of an address: ``layer=3&file=etc%2Fpasswd``."""
+    return urlencode(chosen)
