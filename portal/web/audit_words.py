@@ -6,6 +6,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.roles import Role
+from portal.templatetags.portal import role_label
+
 # In the order in which the filter offers them.
 ACTIONS: dict[str, Promise] = {
     "login_user": _("Sign-in"),
@@ -98,10 +101,12 @@ def action(name: str) -> str:
 
 def details(found: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return an entry's details as words with their values."""
-    return [(str(DETAILS.get(key, key)), _value(value)) for key, value in found.items()]
+    return [(str(DETAILS.get(key, key)), _value(key, value)) for key, value in found.items()]
 
 
-def _value(value: object) -> str:
+def _value(key: str, value: object) -> str:
+    if key == "role":
+        return next((role_label(role.value) for role in Role if role.label == value), str(value))
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, list):

@@ -1,40 +1,18 @@
-"""The pages in Chromium, in front of a started Moorage: journeys, languages, themes, policy."""
+"""The pages in Chromium, in front of a started Moorage: what scripts add, and journeys."""
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, expect
 
+from tests.live import browser as chromium_browser
+from tests.live.browser import Visitor, visitor
 from tests.live.stack import Stack
 
 pytestmark = pytest.mark.live
 
-CHROMIUM = "/usr/bin/chromium"
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Tells the console, which the tests read, of everything the policy stopped.
-WATCH = """
-document.addEventListener("securitypolicyviolation", (event) => {
-  console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
-});
-"""
 NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
 # A page that waits asks again within ten seconds at the latest.
 NOTICED = 30_000
@@ -42,11 +20,9 @@ NOTICED = 30_000
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for the module; it ends with it, because it keeps an event loop."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    """One browser for the module."""
+    with chromium_browser.started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,60 +31,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("fresh")).start()
     yield running
     running.stop()
-
-
-@dataclass
-class Visitor:
-    """Somebody with a browser window, and what its console complained of."""
-
-    stack: Stack
-    context: BrowserContext
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def visit(self, path: str) -> Page:
-        """Open a page."""
-        self.page.goto(self.stack.url + path)
-        return self.page
-
-    def sign_in(self) -> Page:
-        """Sign in as the administrator, through the form."""
-        page = self.visit("/account/sign-in")
-        page.locator("[name=username]").fill("admin")
-        page.locator("[name=password]").fill(self.stack.admin_password)
-        page.locator("main button[type=submit]").click()
-        page.wait_for_url(self.stack.url + "/")
-        return page
-
-    def listen(self, message: ConsoleMessage) -> None:
-        """Remember errors."""
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-
-def visitor(
-    browser: Browser,
-    stack: Stack,
-    *,
-    language: str = "en",
-    theme: str = "light",
-    script: bool = True,
-) -> Visitor:
-    """Open a window with these preferences."""
-    context = browser.new_context(
-        viewport={"width": 1440, "height": 900}, java_script_enabled=script
-    )
-    preferences = {"moorage_language": language, "theme": theme}
-    context.add_cookies(
-        [{"name": name, "value": value, "url": stack.url} for name, value in preferences.items()]
-    )
-    if script:
-        context.add_init_script(WATCH)
-    context.set_default_timeout(15_000)
-    somebody = Visitor(stack, context, context.new_page())
-    somebody.page.on("console", somebody.listen)
-    somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))
-    return somebody
 
 
 @pytest.fixture
@@ -297,49 +219,4 @@ def test_everything_works_without_script(chromium: Browser, stack: Stack) -> Non
     page.locator("summary[aria-label='主题']").click()
     page.get_by_role("button", name="深色").click()
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
-    somebody.context.close()
-
-
-@pytest.fixture(scope="module")
-def every_page(stack: Stack, image: Path, index: Path) -> list[str]:
-    """The path of every page, with something to see on it."""
-    digests = []
-    for layout, name in ((image, "single"), (index, "several")):
-        assert stack.push(layout, f"library/{name}:1.0").returncode == 0
-        listed = stack.skopeo("inspect", f"docker://{stack.address}/library/{name}:1.0")
-        assert listed.returncode == 0, listed.stderr
-        digests.append(listed.stdout.partition('"Digest": "')[2].partition('"')[0])
-    return [
-        "/account/sign-in",
-        "/",
-        "/p/",
-        "/p/?q=nothing-is-called-that",
-        "/p/-/new",
-        "/p/library",
-        "/p/library/single",
-        "/p/library/several",
-        "/p/library/single/-/tags/1.0",
-        "/p/library/several/-/tags/1.0",
-        f"/p/library/single/-/images/{digests[0]}",
-    ]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "zh-hant"])
-def test_no_page_breaks_the_policy_or_runs_over_its_edge(
-    chromium: Browser, stack: Stack, every_page: list[str], language: str, theme: str
-) -> None:
-    somebody = visitor(chromium, stack, language=language, theme=theme)
-    somebody.visit(every_page[0])
-    page = somebody.sign_in()
-    for width in (1440, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        for path in every_page:
-            answer = page.goto(stack.url + path)
-            assert answer is not None
-            assert answer.status == 200, path
-            assert page.locator("h1").count() == 1, path
-            over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            assert page.evaluate(over) == 0, (path, width)
-    assert somebody.complaints == []
     somebody.context.close()

@@ -1,0 +1,84 @@
+"""Something to see on every page; runs inside a stack's ``manage.py shell``.
+
+The images are there already: ``tools/hello:1.0``, ``old`` and ``gone``, and ``several:2.0``.
+"""
+
+from accounts import cve_allowlist, members, projects, resets, robots, users
+from accounts.models import Project, User
+from accounts.principals import SYSTEM_ACTOR, Actor, Principal
+from accounts.projects import Changes
+from accounts.robots import Permission, Terms
+from accounts.roles import Role
+from registry_sync import dispatch, labels, trash
+from registry_sync.executions import create as create_execution
+from registry_sync.labels import Look
+from registry_sync.models import Artifact, Repository, Schedule
+
+GIB = 2**30
+
+
+def make(project_name: str) -> dict[str, str]:
+    """Fill the project; return what the pages' paths hold."""
+    project = Project.objects.get(name=project_name)
+    admin = User.objects.get(username="admin")
+    actor = Actor(Principal("user", "admin", admin.pk, is_administrator=True), "127.0.0.1")
+    project = projects.update(project, changes=Changes(storage_limit=GIB), actor=actor)
+    user, _reset = _people(project, actor)
+    empty = projects.create(name=f"{project_name}-empty", owner=admin, actor=actor)
+    gone = projects.create(name=f"{project_name}-gone", owner=admin, actor=actor)
+    projects.remove(gone, actor=actor)
+    cve_allowlist.replace(project, cve_ids=["CVE-2024-3094"], expires_at=None, actor=actor)
+    robot, system_robot = _robots(project, actor)
+    label = labels.create(
+        project, look=Look("tested", "By the night's run", "#FFDC0B"), actor=actor
+    )
+    look = Look(f"{project_name}-stale", "No longer used", "#9B0D54")
+    system_label = labels.create(None, look=look, actor=actor)
+    hello = Repository.objects.get(project=project, path="tools/hello")
+    image = Artifact.objects.live().get(repository=hello, tags__name="1.0")
+    index = Artifact.objects.live().get(repository__project=project, tags__name="2.0")
+    labels.attach(image, label, actor=actor)
+    run = create_execution("bulk_delete", actor=actor, project_id=project.pk, is_exclusive=False)
+    trash.delete_tag(hello, "gone", actor=actor, execution_id=run.pk)
+    entry = trash.delete_tag(hello, "old", actor=actor)
+    return {
+        "project": project.name,
+        "empty": empty.name,
+        "robot": str(robot.pk),
+        "system_robot": str(system_robot.pk),
+        "label": str(label.pk),
+        "system_label": str(system_label.pk),
+        "user": str(user.pk),
+        "image": image.digest,
+        "index": index.digest,
+        "trash_entry": str(entry.pk),
+        "run": str(run.pk),
+        "execution": str(dispatch.start("fsck", actor=SYSTEM_ACTOR).pk),
+        "schedule": str(Schedule.objects.order_by("pk")[0].pk),
+        "reset": _reset,
+    }
+
+
+def _people(project: Project, actor: Actor) -> tuple[User, str]:
+    """Somebody with a role, and the secret of their link for a new password."""
+    user = users.create(
+        username=f"{project.name}-dana",
+        password="a password of their own",
+        email=f"{project.name}@example.com",
+        realname="Dana Example",
+        actor=actor,
+    )
+    members.add(project, user=user, role=Role.DEVELOPER, actor=actor)
+    return user, resets.create(user, actor=actor)[1]
+
+
+def _robots(project: Project, actor: Actor) -> tuple[robots.Robot, robots.Robot]:
+    """A robot of the project, and one of the system."""
+    pull = Permission("repository:pull", project)
+    terms = Terms("Builds", 30, (pull, Permission("label:create", project)), (), ("pr-*",))
+    robot, _secret = robots.create(name="ci", project=project, terms=terms, actor=actor)
+    rights = (Permission("user:list", None, is_system=True), pull)
+    terms = Terms("Operations", None, rights)
+    name = f"{project.name}-ops"
+    system_robot, _secret = robots.create(name=name, project=None, terms=terms, actor=actor)
+    return robot, system_robot
