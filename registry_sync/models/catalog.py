@@ -355,6 +355,7 @@ class TagEvent(models.Model):
         PUSH = "push", _("Pushed")
         DELETE = "delete", _("Deleted")
         RESTORE = "restore", _("Restored")
+        RETAG = "retag", _("Tagged")
 
     repository = models.ForeignKey(
         Repository, on_delete=models.PROTECT, related_name="+", db_index=False
