@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from accounts import credentials, projects
 from accounts.errors import BadRequest, Denied, DomainError, NotFound, Unavailable
 from accounts.models import Project, User
@@ -28,6 +26,7 @@ from registry_sync.importing.sources import RegistrySource, Source, StorageSourc
 from registry_sync.models import Execution, ReportLine, Repository
 from registry_sync.reports import Outcome
 from registry_sync.runs import Run
+from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "import"
 STORAGE = "storage"
@@ -99,10 +98,7 @@ def run(run: Run) -> None:
 
 def _source(given: dict[str, Any]) -> Source:
     if given["source"] == STORAGE:
-        root = settings.MOORAGE_STORAGE_ROOT
-        if not root.is_dir():
-            raise NotFound(f"there is no registry's storage at {root}")
-        return StorageSource(root)
+        return StorageSource(configured_storage())
     password = ""
     if given["password_file"]:
         try:

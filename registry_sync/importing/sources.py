@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from registry_sync.client.source import SourceRegistry
@@ -16,8 +15,7 @@ from registry_sync.manifests import (
     OCI_INDEX,
     OCI_MANIFEST,
 )
-from registry_sync.storage import listing
-from registry_sync.storage.filesystem import blob_path, read_blob
+from registry_sync.storage.base import Storage
 
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
@@ -64,39 +62,36 @@ class Source(Protocol):
 
 
 class StorageSource:
-    """The registry's own directory, which is or was a plain registry's."""
+    """The registry's own storage, which is or was a plain registry's."""
 
-    def __init__(self, root: Path) -> None:
-        """``root`` is the ``rootdirectory`` of the registry's filesystem driver."""
-        self._root = root
+    def __init__(self, storage: Storage) -> None:
+        """``storage`` is what our registry uses."""
+        self._storage = storage
 
     def repositories(self) -> Iterator[str]:
         """Yield every repository's name."""
-        return listing.repositories(self._root)
+        return self._storage.repositories()
 
     def pointers(self, repository: str) -> Pointers:
         """Return tags and manifests, with the times of their links."""
         return Pointers(
-            dict(listing.tags(self._root, repository)),
-            dict(listing.revisions(self._root, repository)),
-            frozenset(listing.layers(self._root, repository)),
+            dict(self._storage.tags(repository)),
+            dict(self._storage.links(repository, "manifest")),
+            frozenset(self._storage.links(repository, "layer")),
         )
 
     def manifest(self, repository: str, digest: str) -> Stored | None:
         """Return a manifest, linked in the repository or not."""
-        content = read_blob(self._root, digest, limit=MAX_MANIFEST_BYTES)
+        content = self._storage.read(digest, limit=MAX_MANIFEST_BYTES)
         return None if content is None else Stored(_media_type(content), content)
 
     def blob_size(self, repository: str, digest: str) -> int | None:
         """Return the bytes of a blob, linked in the repository or not."""
-        try:
-            return blob_path(self._root, digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        return self._storage.size(digest)
 
     def small_blob(self, repository: str, digest: str, *, limit: int) -> bytes | None:
         """Return a blob's bytes."""
-        return read_blob(self._root, digest, limit=limit)
+        return self._storage.read(digest, limit=limit)
 
 
 class RegistrySource:

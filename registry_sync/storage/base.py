@@ -1,4 +1,4 @@
-"""What collection and checks need of the registry's storage, whatever it lies on.
+"""What collection, checks and imports need of the registry's storage, whatever it lies on.
 
 Nothing is deleted where it lies. It is *set aside* under the token of a claim, the claim is looked
 at again, and only then is it *discarded*; who lost the claim *puts back*. Who was stopped anywhere
@@ -7,8 +7,9 @@ in between has removed nothing that others rely on.
 
 import datetime
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from accounts.errors import Unavailable
 
@@ -58,6 +59,32 @@ class Storage(Protocol):
 
     def uploads(self) -> Iterator[Upload]:
         """Yield every upload that was begun."""
+
+    def repositories(self) -> Iterator[str]:
+        """Yield the names of all repositories, in no order."""
+
+    def links(self, repository: str, kind: LinkKind) -> dict[str, datetime.datetime]:
+        """Return the digests linked in a repository, each with the time of its link."""
+
+    def tags(self, repository: str) -> dict[str, tuple[str, datetime.datetime]]:
+        """Return the registry's own tags (Moorage makes none): digest, and when it was moved."""
+
+    def blobs(self, prefix: str) -> dict[str, int]:
+        """Return the digests whose first two hexadecimal digits are ``prefix``, with bytes."""
+
+    def read(self, digest: str, *, limit: int) -> bytes | None:
+        """Return a blob, or None where it is absent or larger than ``limit`` bytes."""
+
+    def open(self, digest: str) -> AbstractContextManager[BinaryIO | None]:
+        """Give a blob's bytes to be read as far as wanted, or None where it is absent."""
+
+    # --- Repairing ----------------------------------------------------------------------------
+
+    def link(self, digest: str, link: Link) -> None:
+        """Let the registry find the digest in that repository; its bytes are there."""
+
+    def condemn(self, digest: str) -> None:
+        """Take bytes that are not the digest's out of the registry's sight, and keep them."""
 
     # --- Removing -----------------------------------------------------------------------------
 

@@ -4,20 +4,23 @@ import contextlib
 import datetime
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
-from registry_sync.storage.base import Link, StorageUnavailableError, Upload
+from registry_sync.storage import listing
+from registry_sync.storage.base import Link, LinkKind, StorageUnavailableError, Upload
+from registry_sync.storage.listing import FOLDERS, ROOT
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ROOT = "docker/registry/v2"
 # Beside what the registry reads, on the same file system: setting aside is one rename.
 _ASIDE = "moorage/aside"
 _MARKER = "moorage/epoch"
-_FOLDERS = {"layer": "_layers", "manifest": "_manifests/revisions"}
+# Bytes that were not what their name says.
+_DAMAGED = "moorage/damaged"
 # Ends a link's path below its repository's; no repository has a part of this name.
 _LINK = "@link"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -41,11 +44,11 @@ def read_blob(root: Path, digest: str, *, limit: int) -> bytes | None:
 
 def _blob_folder(root: Path, digest: str) -> Path:
     hexadecimal = digest.removeprefix("sha256:")
-    return root / _ROOT / "blobs/sha256" / hexadecimal[:2] / hexadecimal
+    return root / ROOT / "blobs/sha256" / hexadecimal[:2] / hexadecimal
 
 
 def _link_folder(root: Path, digest: str, link: Link) -> Path:
-    place = root / _ROOT / "repositories" / link.repository / _FOLDERS[link.kind]
+    place = root / ROOT / "repositories" / link.repository / FOLDERS[link.kind]
     return place / "sha256" / digest.removeprefix("sha256:")
 
 
@@ -93,7 +96,7 @@ class FilesystemStorage:
     def uploads(self) -> Iterator[Upload]:
         """Yield every upload that was begun."""
         self._require()
-        top = self._root / _ROOT / "repositories"
+        top = self._root / ROOT / "repositories"
         for folder, names, _files in os.walk(top):
             if "_uploads" in names:
                 repository = Path(folder).relative_to(top).as_posix()
@@ -112,6 +115,63 @@ class FilesystemStorage:
             if newest:
                 at = datetime.datetime.fromtimestamp(newest, datetime.UTC)
                 yield Upload(repository, upload.name, at, size)
+
+    @_told
+    def repositories(self) -> Iterator[str]:
+        """Yield the names of all repositories, in no order."""
+        self._require()
+        return listing.repositories(self._root)
+
+    @_told
+    def links(self, repository: str, kind: LinkKind) -> dict[str, datetime.datetime]:
+        """Return the digests linked in a repository, each with the time of its link."""
+        return listing.links(self._root, repository, kind)
+
+    @_told
+    def tags(self, repository: str) -> dict[str, tuple[str, datetime.datetime]]:
+        """Return the registry's own tags: digest, and when it was moved there."""
+        return listing.tags(self._root, repository)
+
+    @_told
+    def blobs(self, prefix: str) -> dict[str, int]:
+        """Return the digests whose first two hexadecimal digits are ``prefix``, with bytes."""
+        self._require()
+        return listing.blobs(self._root, prefix)
+
+    @_told
+    def read(self, digest: str, *, limit: int) -> bytes | None:
+        """Return a blob, or None where it is absent or larger than ``limit`` bytes."""
+        return read_blob(self._root, digest, limit=limit)
+
+    @contextlib.contextmanager
+    def open(self, digest: str) -> Iterator[BinaryIO | None]:
+        """Give a blob's bytes to be read as far as wanted, or None where it is absent."""
+        try:
+            file = blob_path(self._root, digest).open("rb")
+        except FileNotFoundError:
+            yield None
+            return
+        with file:
+            yield file
+
+    # --- Repairing ----------------------------------------------------------------------------
+
+    @_told
+    def link(self, digest: str, link: Link) -> None:
+        """Let the registry find the digest in that repository; its bytes are there."""
+        self._require()
+        _write(_link_folder(self._root, digest, link) / "link", digest)
+
+    @_told
+    def condemn(self, digest: str) -> None:
+        """Take bytes that are not the digest's out of the registry's sight, and keep them."""
+        self._require()
+        target = self._root / _DAMAGED / digest.removeprefix("sha256:")
+        number = 0
+        while target.exists():
+            number += 1
+            target = target.with_suffix(f".{number}")
+        self._move(_blob_folder(self._root, digest), target, "data")
 
     # --- Removing -----------------------------------------------------------------------------
 
@@ -179,7 +239,7 @@ class FilesystemStorage:
     @_told
     def remove_upload(self, upload: Upload) -> None:
         """Remove an upload that nobody will go on with."""
-        repository = self._root / _ROOT / "repositories" / upload.repository
+        repository = self._root / ROOT / "repositories" / upload.repository
         _remove(repository / "_uploads" / upload.number)
 
     # --- The marker ---------------------------------------------------------------------------
@@ -197,14 +257,7 @@ class FilesystemStorage:
     def write_marker(self, text: str) -> None:
         """Keep a short text with the storage, whole or not at all."""
         self._require()
-        path = self._root / _MARKER
-        path.parent.mkdir(exist_ok=True)
-        new = path.with_name(f"{path.name}.{os.getpid()}")
-        with new.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        _write(self._root / _MARKER, text)
 
     # --- Inside -------------------------------------------------------------------------------
 
@@ -238,6 +291,17 @@ class FilesystemStorage:
             else:
                 return
         raise OSError("the directory keeps moving")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
 
 
 def _aside_link(aside: Path, link: Link) -> Path:

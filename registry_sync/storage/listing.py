@@ -1,4 +1,4 @@
-"""What a registry's directory holds, by reading it: repositories, links, bytes.
+"""Reading a registry's directory: its repositories with their links, and the bytes.
 
 The layout is the filesystem driver's of distribution 2.8 and 3.x. What does not fit it (foreign
 files, a temporary name, a link that holds no digest) is passed over.
@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
-_ROOT = "docker/registry/v2"
+ROOT = "docker/registry/v2"
+FOLDERS = {"layer": "_layers", "manifest": "_manifests/revisions"}
 _LINK_BYTES = 100
 
 
 def repositories(root: Path) -> Iterator[str]:
     """Yield the names of all repositories, in no order."""
-    top = root / _ROOT / "repositories"
+    top = root / ROOT / "repositories"
     waiting = [top]
     while waiting:
         here = waiting.pop()
@@ -27,14 +28,15 @@ def repositories(root: Path) -> Iterator[str]:
         waiting.extend(here / name for name in children if not name.startswith("_"))
 
 
-def revisions(root: Path, repository: str) -> dict[str, datetime.datetime]:
-    """Return the manifests linked in a repository, and when each was pushed."""
-    return _links(_repository(root, repository) / "_manifests/revisions/sha256")
-
-
-def layers(root: Path, repository: str) -> dict[str, datetime.datetime]:
-    """Return the layers and configurations linked in a repository, and since when."""
-    return _links(_repository(root, repository) / "_layers/sha256")
+def links(root: Path, repository: str, kind: str) -> dict[str, datetime.datetime]:
+    """Return the digests linked in a repository, and since when."""
+    top = _repository(root, repository) / FOLDERS[kind] / "sha256"
+    found = {}
+    for name in _directories(top):
+        link = _read_link(top / name / "link") if _HEXADECIMAL.fullmatch(name) else None
+        if link is not None and link[0] == f"sha256:{name}":
+            found[link[0]] = link[1]
+    return found
 
 
 def tags(root: Path, repository: str) -> dict[str, tuple[str, datetime.datetime]]:
@@ -47,17 +49,21 @@ def tags(root: Path, repository: str) -> dict[str, tuple[str, datetime.datetime]
     return found
 
 
-def _repository(root: Path, repository: str) -> Path:
-    return root / _ROOT / "repositories" / repository
-
-
-def _links(top: Path) -> dict[str, datetime.datetime]:
+def blobs(root: Path, prefix: str) -> dict[str, int]:
+    """Return the digests whose first two hexadecimal digits are ``prefix``, with their bytes."""
+    top = root / ROOT / "blobs/sha256" / prefix
     found = {}
     for name in _directories(top):
-        link = _read_link(top / name / "link") if _HEXADECIMAL.fullmatch(name) else None
-        if link is not None and link[0] == f"sha256:{name}":
-            found[link[0]] = link[1]
+        if _HEXADECIMAL.fullmatch(name) and name.startswith(prefix):
+            try:
+                found[f"sha256:{name}"] = (top / name / "data").stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                continue
     return found
+
+
+def _repository(root: Path, repository: str) -> Path:
+    return root / ROOT / "repositories" / repository
 
 
 def _read_link(path: Path) -> tuple[str, datetime.datetime] | None:
