@@ -317,6 +317,9 @@ if (1 if env.bool("MOORAGE_UNSAFE_GC_GRACE", default=False) else _shortest) > MO
         "pushes. For tests alone, MOORAGE_UNSAFE_GC_GRACE=1 lifts this."
     )
 
+# So many days a tag's former states are kept; the current one always is.
+MOORAGE_TAG_HISTORY_DAYS = _number("MOORAGE_TAG_HISTORY_DAYS", default=365)
+
 # Manifests are read whole, up to 4 MiB; nginx keeps every other body of the portal to 1 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024 + 64 * 1024
 

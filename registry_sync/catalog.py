@@ -46,6 +46,8 @@ class Push:
     # Each pinned digest's generation.
     pins: dict[str, int]
     tag: str
+    # What the tag's history calls it.
+    action: str = TagEvent.Action.PUSH
 
 
 def open_repository(project_id: int, path: str) -> Repository:
@@ -79,7 +81,7 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     statements.run(
         *counted,
         *edges,
-        *_moved_tag(place, artifact, repository, push.tag, actor, now),
+        *_moved_tag(place, artifact, repository, push, actor, now),
         Statement(_PUSHED, [statements.moment(now), repository.pk]),
         *_announced(place.project, repository, push, actor),
     )
@@ -295,12 +297,12 @@ def _moved_tag(
     place: _Place,
     artifact: Artifact,
     repository: Repository,
-    name: str,
+    push: Push,
     actor: Actor,
     now: datetime.datetime,
 ) -> list[Statement]:
     """Point the locked tag at the artifact; a move that is none is no event."""
-    if not name:
+    if not push.tag:
         return []
     caller = actor.principal
     pushed = [artifact.pk, caller.user_id, caller.name, place.tag_id]
@@ -309,10 +311,10 @@ def _moved_tag(
         return [moved]
     event = TagEvent(
         repository=repository,
-        tag=name,
+        tag=push.tag,
         from_digest=place.tagged_digest,
         to_digest=artifact.digest,
-        action=TagEvent.Action.PUSH,
+        action=push.action,
         actor_kind=caller.kind,
         actor_id=caller.user_id,
         actor_name=caller.name,

@@ -28,7 +28,9 @@ from registry_sync import (
     image_analysis,
     purging,
     relay,
+    retention,
     schedules,
+    tag_history,
 )
 from registry_sync.executions import Kind, Origin
 from registry_sync.failpoints import hit
@@ -44,6 +46,8 @@ KINDS: dict[str, Kind] = {
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
     purging.KIND: Kind(purging.run),
+    tag_history.KIND: Kind(tag_history.run),
+    retention.KIND: Kind(retention.run, hours=24),
     garbage.KIND: Kind(garbage.run, hours=24),
     importing.KIND: Kind(importing.run, hours=24),
     image_analysis.KIND: Kind(image_analysis.run),
@@ -55,6 +59,7 @@ DEFAULT_SCHEDULES = {
     housekeeping.KIND: "0 17 * * * *",
     fsck.KIND: "0 30 3 * * 0",
     purging.KIND: "0 41 * * * *",
+    tag_history.KIND: "0 53 2 * * *",
 }
 # Who is told of which events.
 CONSUMERS: relay.Consumers = {"artifact.pushed": [image_analysis.on_push]}

@@ -26,6 +26,7 @@ KIND_LABELS = {
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
     "trash-purge": _("Emptying the trash"),
+    "tag-history": _("Pruning of tag histories"),
     "tag-deletion": _("Deletion of tags"),
     "trash-undo": _("Undo of a run"),
     queues.SCHEDULER: _("All schedules"),
