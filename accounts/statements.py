@@ -45,6 +45,14 @@ def run(*statements: Statement) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall()) if cursor.description else []
 
 
+def run_once(*statements: Statement) -> list[tuple[Any, ...]]:
+    """Run statements that hardly come again as they are; keep no plan of them."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement.sql, statement.parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
 # What each connection has prepared: each of our SQL texts with the name it has there.
 _known: "WeakKeyDictionary[Any, dict[str, str]]" = WeakKeyDictionary()
 # Beyond these a plan would be kept for what hardly comes again (a manifest of 300 layers).

@@ -63,7 +63,7 @@ def stage(storage: Storage, *, before: datetime.datetime) -> Totals:
     """
     clear()
     digest = 'varchar(71) COLLATE "C"' if connection.vendor == "postgresql" else "varchar(71)"
-    statements.run(
+    statements.run_once(
         Statement(_EDGES),
         Statement(_INDEX),
         Statement(
@@ -72,12 +72,12 @@ def stage(storage: Storage, *, before: datetime.datetime) -> Totals:
         ),
     )
     if connection.vendor == "postgresql":
-        statements.run(Statement("ANALYZE garbage_edge"))
+        statements.run_once(Statement("ANALYZE garbage_edge"))
     limit = statements.moment(before)
-    statements.run(Statement(_STAGE, [limit]))
+    statements.run_once(Statement(_STAGE, [limit]))
     if connection.vendor == "postgresql":
-        statements.run(Statement("ANALYZE garbage_candidate"))
-    statements.run(*(Statement(sql) for sql in _EXPLAIN))
+        statements.run_once(Statement("ANALYZE garbage_candidate"))
+    statements.run_once(*(Statement(sql) for sql in _EXPLAIN))
     _measure(storage)
     return totals()
 
@@ -120,16 +120,18 @@ UPDATE garbage_candidate SET reason = 'unexplained' WHERE digest IN (
 
 def _measure(storage: Storage) -> None:
     """Fill in the bytes of what no client ever asked for."""
-    unknown = statements.run(Statement("SELECT digest FROM garbage_candidate WHERE size IS NULL"))
+    unknown = statements.run_once(
+        Statement("SELECT digest FROM garbage_candidate WHERE size IS NULL")
+    )
     for (digest,) in unknown:
         size = storage.size(digest) or 0
         sql = "UPDATE garbage_candidate SET size = %s WHERE digest = %s"
-        statements.run(Statement(sql, [size, digest]))
+        statements.run_once(Statement(sql, [size, digest]))
 
 
 def clear() -> None:
     """Drop what was staged."""
-    statements.run(
+    statements.run_once(
         Statement("DROP TABLE IF EXISTS garbage_candidate"),
         Statement("DROP TABLE IF EXISTS garbage_edge"),
     )
@@ -142,14 +144,14 @@ def totals(reason: Reason | None = None) -> Totals:
     if reason is not None:
         sql += " WHERE reason = %s"
         parameters.append(reason.value)
-    ((count, size),) = statements.run(Statement(sql, parameters))
+    ((count, size),) = statements.run_once(Statement(sql, parameters))
     return Totals(int(count), int(size))
 
 
 def pages(size: int = _PAGE) -> Iterator[list[Candidate]]:
     """Yield what is staged, by digest, so many at a time."""
     last = ""
-    while rows := statements.run(Statement(_NEXT, [last, size])):
+    while rows := statements.run_once(Statement(_NEXT, [last, size])):
         places = _last_places([row[0] for row in rows])
         yield [
             Candidate(digest, int(stored), Reason(reason), *places.get(digest, ("", "")))
@@ -178,7 +180,7 @@ def _last_places(digests: list[str]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for start in range(0, len(digests), 500):
         part = digests[start : start + 500]
-        for digest, project, path in statements.run(
+        for digest, project, path in statements.run_once(
             Statement(_PLACES.format(statements.marks(part)), part)
         ):
             found[digest] = (f"{project}/{path}", project)
@@ -196,7 +198,9 @@ WHERE l.digest IN ({}) ORDER BY l.digest, l.touched_at, l.id
 def by_reason() -> dict[str, Totals]:
     """Return what is staged, by reason."""
     sql = "SELECT reason, count(*), sum(size) FROM garbage_candidate GROUP BY reason"
-    return {name: Totals(int(n), int(size)) for name, n, size in statements.run(Statement(sql))}
+    return {
+        name: Totals(int(n), int(size)) for name, n, size in statements.run_once(Statement(sql))
+    }
 
 
 def images_without_blobs() -> int:
@@ -208,7 +212,7 @@ def images_without_blobs() -> int:
 
 def reclaimable_later(now: datetime.datetime) -> tuple[Totals, datetime.datetime | None]:
     """Return what is inside its grace, and when the first of it will be out; stages nothing."""
-    ((count, size, first),) = statements.run(
+    ((count, size, first),) = statements.run_once(
         Statement(_LATER, [statements.moment(old_before(now))])
     )
     if first is None:

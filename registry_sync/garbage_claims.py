@@ -55,7 +55,7 @@ def claim(digests: Collection[str], *, owner: str, before: datetime.datetime) ->
             return {}
         marks = statements.marks(mine)
         sizes = dict(
-            statements.run(
+            statements.run_once(
                 # A statement of its own: its snapshot is younger than our locks.
                 Statement(
                     _CLAIM.format(marks),
@@ -65,7 +65,7 @@ def claim(digests: Collection[str], *, owner: str, before: datetime.datetime) ->
         )
         if sizes:
             marks = statements.marks(list(sizes))
-            statements.run(Statement(_UNSEEN.format(marks), list(sizes)))
+            statements.run_once(Statement(_UNSEEN.format(marks), list(sizes)))
         return sizes
 
     return Claim(token, transactions.run(work) if wanted else {})
@@ -75,7 +75,7 @@ def _lock(digests: list[str], before: datetime.datetime) -> list[str]:
     if not connection.features.has_select_for_update_skip_locked:
         return digests
     sql = _FREE.format(statements.marks(digests))
-    rows = statements.run(Statement(sql, [*digests, statements.moment(before)]))
+    rows = statements.run_once(Statement(sql, [*digests, statements.moment(before)]))
     return [digest for (digest,) in rows]
 
 
@@ -109,7 +109,7 @@ def held(claim: Claim) -> set[str]:
     digests = sorted(claim.sizes)
     sql = _RENEW.format(statements.marks(digests))
     rows = transactions.run(
-        lambda: statements.run(Statement(sql, [_lease(), claim.token, *digests]))
+        lambda: statements.run_once(Statement(sql, [_lease(), claim.token, *digests]))
     )
     return {digest for (digest,) in rows}
 
@@ -137,13 +137,13 @@ def take_over(*, owner: str, only: str = "", limit: int = BATCH) -> dict[str, Cl
         if connection.features.has_select_for_update_skip_locked:
             sql += " FOR UPDATE SKIP LOCKED"
         found: dict[str, Claim] = {}
-        for digest, size, former in statements.run(Statement(sql, [*parameters, limit])):
+        for digest, size, former in statements.run_once(Statement(sql, [*parameters, limit])):
             claim = found.setdefault(former, Claim(new_token(), {}))
             claim.sizes[digest] = size
         for claim in found.values():
             digests = sorted(claim.sizes)
             sql = _TAKE.format(statements.marks(digests))
-            statements.run(Statement(sql, [owner[:128], claim.token, _lease(), *digests]))
+            statements.run_once(Statement(sql, [owner[:128], claim.token, _lease(), *digests]))
         return found
 
     return transactions.run(work)
@@ -166,11 +166,11 @@ def end(claim: Claim, also: Callable[[set[str]], None]) -> set[str]:
     def work() -> set[str]:
         at = statements.moment(timezone.now())
         sql = _GONE.format(statements.marks(digests))
-        rows = statements.run(Statement(sql, [at, claim.token, *digests]))
+        rows = statements.run_once(Statement(sql, [at, claim.token, *digests]))
         gone = sorted(digest for (digest,) in rows)
         if gone:
             marks = statements.marks(gone)
-            statements.run(Statement(_BODIES.format(marks), gone))
+            statements.run_once(Statement(_BODIES.format(marks), gone))
             LayerIndex.objects.filter(digest__in=gone).delete()
         also(set(gone))
         return set(gone)
@@ -202,7 +202,7 @@ def release(claim: Claim) -> set[str]:
         for digest in sorted(claim.sizes):
             released |= {
                 row[0]
-                for row in statements.run(
+                for row in statements.run_once(
                     Statement(_RELEASE, [new_generation(), at, digest, claim.token])
                 )
             }

@@ -23,7 +23,7 @@ _PAGE = 5000
 def count(before: datetime.datetime) -> int:
     """Count them; ``garbage_candidates.stage`` was called before."""
     sql = f"SELECT count(*) FROM ({_OLD}) AS old"  # noqa: S608 - our own text
-    ((found,),) = statements.run(Statement(sql, [statements.moment(before), 0]))
+    ((found,),) = statements.run_once(Statement(sql, [statements.moment(before), 0]))
     return int(found)
 
 
@@ -43,7 +43,7 @@ def collect(run: Run, storage: Storage, *, before: datetime.datetime) -> int:
 def _batches(before: datetime.datetime, size: int) -> Iterator[list[int]]:
     last = 0
     sql = f"{_OLD} ORDER BY l.id LIMIT {_PAGE}"
-    while rows := statements.run(Statement(sql, [statements.moment(before), last])):
+    while rows := statements.run_once(Statement(sql, [statements.moment(before), last])):
         ids = [row[0] for row in rows]
         for start in range(0, len(ids), size):
             yield ids[start : start + size]
@@ -106,12 +106,12 @@ def _locked(ids: list[int], before: datetime.datetime) -> list[RepositoryBlob]:
         return []
     if connection.features.has_select_for_update_skip_locked:
         sql = _FREE.format(statements.marks(digests))
-        digests = [digest for (digest,) in statements.run(Statement(sql, digests))]
+        digests = [digest for (digest,) in statements.run_once(Statement(sql, digests))]
         if not digests:
             return []
     sql = _STILL.format(statements.marks(ids), statements.marks(digests))
     parameters = [*ids, *digests, statements.moment(before)]
-    still = [pk for (pk,) in statements.run(Statement(sql, parameters))]
+    still = [pk for (pk,) in statements.run_once(Statement(sql, parameters))]
     rows = RepositoryBlob.objects.filter(pk__in=still).select_related("repository__project")
     return list(rows.order_by("pk"))
 

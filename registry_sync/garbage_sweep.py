@@ -160,7 +160,7 @@ def put_back(storage: Storage, token: str, digest: str) -> None:
 
     def work() -> None:
         at = statements.moment(now)
-        statements.run(
+        statements.run_once(
             statements.insert_values(
                 Blob,
                 ("digest", "generation", "touched_at"),
@@ -169,7 +169,7 @@ def put_back(storage: Storage, token: str, digest: str) -> None:
             )
         )
         for repository_id, kind in _known(links):
-            statements.run(
+            statements.run_once(
                 statements.insert_values(
                     RepositoryBlob,
                     ("repository_id", "digest", "kind", "state", "touched_at"),

@@ -55,7 +55,7 @@ def _revive(digest: str, size: int, before: datetime.datetime) -> int:
         digest,
         statements.moment(before),
     ]
-    return len(transactions.run(lambda: statements.run(Statement(_LIVE, parameters))))
+    return len(transactions.run(lambda: statements.run_once(Statement(_LIVE, parameters))))
 
 
 _LIVE = """
@@ -70,7 +70,7 @@ def _lock(digests: list[str], before: datetime.datetime) -> list[str]:
     sql = _GONE.format(statements.marks(digests))
     if connection.features.has_select_for_update_skip_locked:
         sql += " FOR UPDATE SKIP LOCKED"
-    rows = statements.run(Statement(sql, [*digests, statements.moment(before)]))
+    rows = statements.run_once(Statement(sql, [*digests, statements.moment(before)]))
     return [digest for (digest,) in rows]
 
 
@@ -110,7 +110,7 @@ def _drop(digests: list[str], before: datetime.datetime) -> int:
         mine = _lock(digests, before)
         if mine:
             marks = statements.marks(mine)
-            statements.run(
+            statements.run_once(
                 Statement(_DROP_LINKS.format(marks), mine), Statement(_DROP.format(marks), mine)
             )
         return len(mine)
