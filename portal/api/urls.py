@@ -13,6 +13,7 @@ from portal.api import (
     configurations,
     cve_allowlist,
     deletions,
+    garbage,
     immutable_rules,
     jobservice,
     labels,
@@ -31,6 +32,7 @@ from portal.api import (
     statistics,
     system,
     systeminfo,
+    tag_history,
     tags,
     tokens,
     trash,
@@ -48,6 +50,7 @@ def nothing_here(request: HttpRequest) -> HttpResponse:
 
 _ARTIFACTS = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts"
 _ARTIFACT = f"{_ARTIFACTS}/<str:reference>"
+_HISTORY = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/tag-history"
 
 urlpatterns = [
     path("v2.0/ping", system.Ping.as_view()),
@@ -121,6 +124,8 @@ urlpatterns = [
     path(f"{_ARTIFACT}/accessories", accessories.Accessories.as_view()),
     path(f"{_ARTIFACT}/additions/vulnerabilities", additions.Vulnerabilities.as_view()),
     path(f"{_ARTIFACT}/additions/<str:addition>", additions.Addition.as_view()),
+    path(_HISTORY, tag_history.TagHistory.as_view()),
+    path(f"{_HISTORY}/<int:state_id>/restore", tag_history.TagHistoryRestore.as_view()),
     path(
         "v2.0/projects/<str:name_or_id>/repositories/<path:path>",
         repositories.OneRepository.as_view(),
@@ -153,6 +158,10 @@ urlpatterns = [
     path("v2.0/jobservice/jobs/<str:job_id>/log", jobservice.JobLog.as_view()),
     path("v2.0/jobservice/queues", jobservice.Queues.as_view()),
     path("v2.0/jobservice/queues/<str:job_type>", jobservice.OneQueue.as_view()),
+    path("v2.0/system/gc", garbage.Collections.as_view()),
+    path("v2.0/system/gc/schedule", garbage.CollectionSchedule.as_view()),
+    path("v2.0/system/gc/<int:gc_id>", garbage.OneCollection.as_view()),
+    path("v2.0/system/gc/<int:gc_id>/log", garbage.CollectionLog.as_view()),
     path("v2.0/system/purgeaudit", purge.Purges.as_view()),
     path("v2.0/system/purgeaudit/schedule", purge.PurgeSchedule.as_view()),
     path("v2.0/system/purgeaudit/<int:purge_id>", purge.OnePurge.as_view()),

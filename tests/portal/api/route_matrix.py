@@ -92,6 +92,7 @@ _ROBOT: dict[str, object] = {
 
 _ARTIFACTS = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts"
 _ARTIFACT = f"{_ARTIFACTS}/<str:reference>"
+_HISTORY = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/tag-history"
 
 # ``team`` is the private project; guest, developer and project admin are its members.
 ROWS = (
@@ -390,6 +391,45 @@ ROWS = (
         SYSTEM_WRITE,
         {"action": "stop"},
     ),
+    Row("GET", "v2.0/system/gc", "/api/v2.0/system/gc", SYSTEM_READ),
+    Row(
+        "GET",
+        "v2.0/system/gc/schedule",
+        "/api/v2.0/system/gc/schedule",
+        SYSTEM_READ,
+    ),
+    Row(
+        "POST",
+        "v2.0/system/gc/schedule",
+        "/api/v2.0/system/gc/schedule",
+        SYSTEM_MAKE,
+        {"schedule": {"type": "None"}},
+    ),
+    Row(
+        "PUT",
+        "v2.0/system/gc/schedule",
+        "/api/v2.0/system/gc/schedule",
+        SYSTEM_WRITE,
+        {"schedule": {"type": "None"}},
+    ),
+    Row(
+        "GET",
+        "v2.0/system/gc/<int:gc_id>",
+        "/api/v2.0/system/gc/1000000",
+        SYSTEM_MISSING_READ,
+    ),
+    Row(
+        "PUT",
+        "v2.0/system/gc/<int:gc_id>",
+        "/api/v2.0/system/gc/1000000",
+        SYSTEM_MISSING_WRITE,
+    ),
+    Row(
+        "GET",
+        "v2.0/system/gc/<int:gc_id>/log",
+        "/api/v2.0/system/gc/1000000/log",
+        SYSTEM_MISSING_READ,
+    ),
     Row("GET", "v2.0/system/purgeaudit", "/api/v2.0/system/purgeaudit", SYSTEM_READ),
     Row(
         "GET",
@@ -437,6 +477,18 @@ ROWS = (
         {"metadata": {"public": "true"}},
     ),
     Row("DELETE", "v2.0/projects/<str:name_or_id>", "/api/v2.0/projects/team", TEAM_WRITE),
+    Row(
+        "GET",
+        _HISTORY,
+        "/api/v2.0/projects/team/repositories/app/tag-history",
+        MISSING_READ,
+    ),
+    Row(
+        "POST",
+        f"{_HISTORY}/<int:state_id>/restore",
+        "/api/v2.0/projects/team/repositories/app/tag-history/1/restore",
+        (401, 404, 403, 404, 404, 404, 403, 404, 403),
+    ),
     Row("GET", _IMMUTABLE, "/api/v2.0/projects/team/immutabletagrules", TEAM_LOGS),
     Row(
         "POST",
