@@ -187,7 +187,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         if not self.around.options.tags:
             return []
         context = {"around": self.around}
-        return [dict(TagOutput(tag, context=context).data) for tag in artifact.tags.all()]
+        return list(TagOutput(artifact.tags.all(), many=True, context=context).data)
 
     def get_labels(self, artifact: Artifact) -> list[dict[str, Any]]:
         """Return its labels, where they were asked for."""
@@ -224,7 +224,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
 
     def _accessories(self, artifact: Artifact, rows: Iterable[Accessory]) -> list[dict[str, Any]]:
         context = {"repository": artifact.repository.name}
-        return [dict(AccessoryOutput(row, context=context).data) for row in rows]
+        return list(AccessoryOutput(rows, many=True, context=context).data)
 
 
 def detailed(found: QuerySet[Artifact], options: Options) -> QuerySet[Artifact]:
@@ -247,7 +247,7 @@ def output(rows: Iterable[Artifact], options: Options) -> list[dict[str, Any]]:
     """Show artifacts that were fetched by ``detailed``."""
     artifacts = list(rows)
     context = {"around": _surroundings(artifacts, options)}
-    return [dict(ArtifactOutput(artifact, context=context).data) for artifact in artifacts]
+    return list(ArtifactOutput(artifacts, many=True, context=context).data)
 
 
 def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundings:

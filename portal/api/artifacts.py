@@ -138,5 +138,5 @@ def _page(request: Request, live: QuerySet[Artifact]) -> Response:
     found = artifact_filters.latest_in_repository(found, request)
     rows = page.rows(artifact_output.detailed(found, options))
     return Response(
-        artifact_output.output(rows, options), headers=page.headers(request, found.count())
+        artifact_output.output(rows, options), headers=page.headers(request, page.total(found))
     )

@@ -217,8 +217,8 @@ def _page(found: QuerySet[AuditEntry], request: Request, output: type[AuditLogOu
     ids = page.rows(query.ordered(found, request, _SORTS).only("pk"))
     rows = AuditEntry.objects.in_bulk([entry.pk for entry in ids])
     return Response(
-        [output(rows[entry.pk]).data for entry in ids if entry.pk in rows],
-        headers=page.headers(request, found.count()),
+        output([rows[entry.pk] for entry in ids if entry.pk in rows], many=True).data,
+        headers=page.headers(request, page.total(found)),
     )
 
 
@@ -239,10 +239,14 @@ def _action(name: str, value: str) -> Q:
     if not _WORD.fullmatch(value):
         raise BadRequest(f"q reads {name} as a word such as create or project.", field="q")
     word = value.removeprefix("~")
-    middle = "[a-z]*" if value.startswith("~") else ""
+    if value.startswith("~"):
+        if name == "operation":
+            return Q(action__regex=f"^[a-z]*{word}[a-z]*_")
+        return Q(action__regex=f"^[a-z]+_.*{word}")
     if name == "operation":
-        return Q(action__regex=f"^{middle}{word}{middle}_")
-    return Q(action__regex=f"^[a-z]+_{middle}{word}{'.*' if middle else '$'}")
+        # A prefix, which an index serves; an underscore would be any character there.
+        return Q(action__gte=f"{word}_", action__lt=f"{word}`")
+    return Q(action__endswith=f"_{word}") & Q(action__regex=f"^[a-z]+_{word}$")
 
 
 def _download(found: QuerySet[AuditEntry], request: Request, name: str) -> HttpResponseBase:

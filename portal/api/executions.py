@@ -93,7 +93,7 @@ class HistoryOutput(serializers.Serializer[Execution]):
 
 def history(executions: list[Execution]) -> list[dict[str, Any]]:
     """Write executions as the contract has them."""
-    return [dict(HistoryOutput(execution).data) for execution in executions]
+    return list(HistoryOutput(executions, many=True).data)
 
 
 def find(kind: str, execution_id: int) -> Execution:

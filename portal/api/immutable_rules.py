@@ -119,8 +119,8 @@ class ImmutableRules(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            [ImmutableRuleOutput(row).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            ImmutableRuleOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request, name_or_id: str) -> Response:

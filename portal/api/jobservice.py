@@ -96,7 +96,7 @@ class Pools(Endpoint):
 
     def get(self, request: Request) -> Response:
         """List the worker processes that live."""
-        return Response([dict(PoolOutput(worker).data) for worker in queues.workers()])
+        return Response(list(PoolOutput(queues.workers(), many=True).data))
 
 
 class PoolWorkers(Endpoint):
@@ -114,7 +114,7 @@ class PoolWorkers(Endpoint):
             if pool_id not in {worker.name for worker in queues.workers()}:
                 raise NotFound("there is no such pool")
             held = held.filter(worker=pool_id)
-        return Response([dict(WorkerOutput(task).data) for task in held])
+        return Response(list(WorkerOutput(held, many=True).data))
 
 
 class OneJob(Endpoint):
@@ -154,7 +154,7 @@ class Queues(Endpoint):
     def get(self, request: Request) -> Response:
         """List what waits of each kind, and for how long."""
         found = queues.figures([*dispatch.KINDS, queues.SCHEDULER])
-        return Response([dict(QueueOutput(queue).data) for queue in found])
+        return Response(list(QueueOutput(found, many=True).data))
 
 
 class OneQueue(Endpoint):

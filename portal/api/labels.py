@@ -87,8 +87,8 @@ class Labels(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            [LabelOutput(label).data for label in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            LabelOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request) -> Response:

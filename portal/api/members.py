@@ -91,8 +91,8 @@ class Members(Endpoint):
             found = found.filter(user__username__icontains=name)
         page = Page.of(request)
         return Response(
-            [MemberOutput(row).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            MemberOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request, name_or_id: str) -> Response:

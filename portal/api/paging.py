@@ -12,6 +12,8 @@ from accounts.errors import BadRequest
 
 DEFAULT_PAGE_SIZE = 10
 MAXIMUM_PAGE_SIZE = 100
+# Up to so many rows a total is exact.
+COUNTED = 10_000
 # Beyond it an offset would overflow the database's integers long before it found a row.
 MAXIMUM_PAGE = 10**9
 
@@ -37,6 +39,19 @@ class Page:
         """Return this page's rows of an ordered queryset."""
         start = (self.number - 1) * self.size
         return list(queryset[start : start + self.size])
+
+    def total(self, queryset: QuerySet[Row]) -> int:
+        """Count the rows: exactly up to ``COUNTED``.
+
+        Beyond that a count would cost more than the page. Then it is what is known to be there: the
+        rows up to the end of this page, and one more where there is a next page.
+        """
+        rows = queryset.order_by().values("pk")
+        counted = rows[: COUNTED + 1].count()
+        start = (self.number - 1) * self.size
+        if counted <= COUNTED or start + self.size < counted:
+            return counted
+        return max(counted, start + rows[start : start + self.size + 1].count())
 
     def headers(self, request: Request, total: int) -> dict[str, str]:
         """Return the total and the links to the neighbours that exist."""

@@ -174,7 +174,7 @@ class Projects(Endpoint):
         page = Page.of(request)
         return Response(
             output(page.rows(detailed(found)), self.principal),
-            headers=page.headers(request, found.count()),
+            headers=page.headers(request, page.total(found)),
         )
 
     def head(self, request: Request) -> Response:
@@ -356,7 +356,7 @@ def output(
         members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=rows)
         roles = dict(members.values_list("project_id", "role"))
     context = {"roles": roles, "principal": principal}
-    return [dict(form(project, context=context).data) for project in rows]
+    return list(form(rows, many=True, context=context).data)
 
 
 def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:

@@ -65,7 +65,7 @@ class Purges(Endpoint):
         found = query.ordered(query.matching(runs, request, {}), request, _SORTS)
         page = Page.of(request)
         return Response(
-            executions.history(page.rows(found)), headers=page.headers(request, found.count())
+            executions.history(page.rows(found)), headers=page.headers(request, page.total(found))
         )
 
 

@@ -106,7 +106,7 @@ class Quotas(Endpoint):
             found = found.filter(pk=project_id)
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
-        return Response(_output(page.rows(found)), headers=page.headers(request, found.count()))
+        return Response(_output(page.rows(found)), headers=page.headers(request, page.total(found)))
 
 
 class OneQuota(Endpoint):
@@ -146,4 +146,4 @@ def _find(quota_id: int) -> Project:
 
 
 def _output(rows: Iterable[Project]) -> list[dict[str, Any]]:
-    return [dict(QuotaOutput(project).data) for project in rows]
+    return list(QuotaOutput(rows, many=True).data)

@@ -162,8 +162,8 @@ def _page(found: QuerySet[Repository], request: Request) -> Response:
     found = query.ordered(found.order_by("project__name", "path"), request, _SORTS)
     page = Page.of(request)
     return Response(
-        [RepositoryOutput(repository).data for repository in page.rows(found)],
-        headers=page.headers(request, found.count()),
+        RepositoryOutput(page.rows(found), many=True).data,
+        headers=page.headers(request, page.total(found)),
     )
 
 

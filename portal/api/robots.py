@@ -182,8 +182,8 @@ class Robots(Endpoint):
         page = Page.of(request)
         rows = page.rows(found.prefetch_related("grants__project"))
         return Response(
-            [RobotOutput(robot).data for robot in rows],
-            headers=page.headers(request, found.count()),
+            RobotOutput(rows, many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request) -> Response:

@@ -49,8 +49,8 @@ class Schedules(Endpoint):
         """List them."""
         found = Schedule.objects.order_by("pk")
         page = Page.of(request)
-        shown = [dict(ScheduleOutput(schedule).data) for schedule in page.rows(found)]
-        return Response(shown, headers=page.headers(request, found.count()))
+        shown = list(ScheduleOutput(page.rows(found), many=True).data)
+        return Response(shown, headers=page.headers(request, page.total(found)))
 
 
 class SchedulePaused(Endpoint):

@@ -97,7 +97,7 @@ def _tags(text: str, endpoint: Endpoint) -> list[Any]:
         .select_related("repository__project", "artifact")
         .order_by("name", "pk")
     )
-    return [SearchTagOutput(tag).data for tag in found[:LIMIT]]
+    return SearchTagOutput(found[:LIMIT], many=True).data
 
 
 def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
@@ -113,4 +113,4 @@ def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
         .defer("config")
         .order_by("pk")
     )
-    return [SearchArtifactOutput(artifact).data for artifact in found[:LIMIT]]
+    return SearchArtifactOutput(found[:LIMIT], many=True).data

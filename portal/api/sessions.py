@@ -43,8 +43,8 @@ class Sessions(Endpoint):
         page = Page.of(request)
         context = {"session_key": request._request.session.session_key}
         return Response(
-            [SessionOutput(row, context=context).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            SessionOutput(page.rows(found), many=True, context=context).data,
+            headers=page.headers(request, page.total(found)),
         )
 
 

@@ -51,8 +51,8 @@ class ArtifactTags(Endpoint):
             around = Surroundings(is_immutable=immutability_of([repository]))
         context = {"around": around}
         return Response(
-            [TagOutput(tag, context=context).data for tag in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            TagOutput(page.rows(found), many=True, context=context).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request, name_or_id: str, path: str, reference: str) -> Response:

@@ -74,8 +74,8 @@ class Tokens(Endpoint):
         found = query.ordered(personal_tokens.of_user(user), request, _SORTS)
         page = Page.of(request)
         return Response(
-            [TokenOutput(row).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            TokenOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request) -> Response:

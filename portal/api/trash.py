@@ -168,8 +168,8 @@ class TrashedProjects(Endpoint):
         sorts = {"name": "name", **{name: name for name in _TIMES}}
         found = query.ordered(found.order_by("-deleted_at", "-pk"), request, sorts)
         page = Page.of(request)
-        shown = [TrashedProjectOutput(project).data for project in page.rows(found)]
-        return Response(shown, headers=page.headers(request, found.count()))
+        shown = TrashedProjectOutput(page.rows(found), many=True).data
+        return Response(shown, headers=page.headers(request, page.total(found)))
 
 
 class TrashedProjectRestore(Endpoint):
@@ -235,5 +235,5 @@ def _page(request: Request, found: QuerySet[TrashEntry]) -> Response:
     found = query.ordered(found.order_by("-pk"), request, _SORTS)
     page = Page.of(request)
     rows = page.rows(found.select_related("repository__project"))
-    shown = [TrashOutput(entry).data for entry in rows]
-    return Response(shown, headers=page.headers(request, found.count()))
+    shown = TrashOutput(rows, many=True).data
+    return Response(shown, headers=page.headers(request, page.total(found)))

@@ -43,7 +43,7 @@ class CurrentPermissions(Endpoint):
             if not is_relative:
                 path = f"{scope}/{path}".rstrip("/")
             shown.append({"resource": path or ".", "action": verb})
-        return Response([PermissionOutput(row).data for row in shown])
+        return Response(PermissionOutput(shown, many=True).data)
 
     def _actions(self, scope: str) -> frozenset[str]:
         if scope == "/system":

@@ -154,8 +154,8 @@ class Users(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            [UserOutput(row).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            UserOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
     def post(self, request: Request) -> Response:
@@ -187,8 +187,8 @@ class UserSearch(Endpoint):
         found = everybody.filter(**{lookup: name})
         page = Page.of(request)
         return Response(
-            [FoundUserOutput(row).data for row in page.rows(found)],
-            headers=page.headers(request, found.count()),
+            FoundUserOutput(page.rows(found), many=True).data,
+            headers=page.headers(request, page.total(found)),
         )
 
 
