@@ -1,7 +1,7 @@
 """Deleting many tags of one repository at once: one short transaction, one entry for each."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -10,6 +10,9 @@ from accounts.principals import Actor
 from registry_sync import immutability, trash
 from registry_sync.models import Artifact, Repository, Tag, TrashEntry
 from registry_sync.trash import Place, Removal
+
+# Asked under the locks: which of these tags must stay after all, and why.
+Veto = Callable[[list[Tag]], dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -37,10 +40,12 @@ def delete_tags(
     actor: Actor,
     execution_id: int | None = None,
     not_after: datetime.datetime | None = None,
+    veto: Veto | None = None,
 ) -> Outcome:
     """Delete tags, each only if it still points to the digest that is named with it.
 
-    Nor is one deleted that was pushed after ``not_after``, be it the same image again.
+    Nor is one deleted that was pushed after ``not_after``, be it the same image again. With a
+    ``veto`` an image stays with all its tags where one of them stays.
 
     ``with_images``: an image whose last tag goes, goes with it, and its accessories and manifests
     that nothing else needs; one that an index needs stays without a tag. What was pushed anew
@@ -59,6 +64,9 @@ def delete_tags(
     for name in wanted.keys() - there - outcome.kept.keys():
         outcome.kept[name] = "gone already"
     outcome.kept |= immutability.obstacles(repository, tags)
+    if veto is not None:
+        outcome.kept |= veto(tags)
+        outcome.kept |= _with_others(tags, outcome.kept)
     tags = [tag for tag in tags if tag.name not in outcome.kept]
     removals = _removals(place, tags, with_images=with_images)
     if removals:
@@ -66,6 +74,19 @@ def delete_tags(
     outcome.images = sum(removal.kind == TrashEntry.Kind.ARTIFACT for removal in removals)
     outcome.freed_bytes = sum(entry.freed_bytes for entry in outcome.entries)
     return outcome
+
+
+def _with_others(tags: list[Tag], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of images that have another tag, which stays or is new."""
+    going = {tag.name for tag in tags} - kept.keys()
+    ids = [tag.artifact_id for tag in tags if tag.artifact_id is not None]
+    every = Tag.objects.filter(artifact_id__in=ids).values_list("name", "artifact_id")
+    staying = {artifact_id for name, artifact_id in every if name not in going}
+    return {
+        tag.name: "another tag of its image stays"
+        for tag in tags
+        if tag.artifact_id in staying and tag.name in going
+    }
 
 
 def _removals(place: Place, tags: list[Tag], *, with_images: bool) -> list[Removal]:

@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
     purging.KIND: Kind(purging.run),
+    replication.KIND: Kind(replication.run, hours=24),
     tag_history.KIND: Kind(tag_history.run),
     retention.KIND: Kind(retention.run, hours=24),
     garbage.KIND: Kind(garbage.run, hours=24),
