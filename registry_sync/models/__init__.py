@@ -36,6 +36,7 @@ from registry_sync.models.retention import (
     RetentionPolicy,
     TagPin,
 )
+from registry_sync.models.statistics import PullDay, PullTotal
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "OutboxDelivery",
     "ProjectBlob",
     "ProjectUsage",
+    "PullDay",
+    "PullTotal",
     "QueuePause",
     "RemoteRegistry",
     "ReplicationPolicy",
