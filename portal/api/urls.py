@@ -17,6 +17,7 @@ from portal.api import (
     immutable_rules,
     jobservice,
     labels,
+    layers,
     members,
     metadatas,
     permissions,
@@ -124,6 +125,10 @@ urlpatterns = [
     path(f"{_ARTIFACT}/accessories", accessories.Accessories.as_view()),
     path(f"{_ARTIFACT}/additions/vulnerabilities", additions.Vulnerabilities.as_view()),
     path(f"{_ARTIFACT}/additions/<str:addition>", additions.Addition.as_view()),
+    path(f"{_ARTIFACT}/layers", layers.Analysis.as_view()),
+    path(f"{_ARTIFACT}/layers/paths", layers.LayerPaths.as_view()),
+    path(f"{_ARTIFACT}/layers/<int:number>/files", layers.LayerFiles.as_view()),
+    path("v2.0/compare", layers.Compare.as_view()),
     path(_HISTORY, tag_history.TagHistory.as_view()),
     path(f"{_HISTORY}/<int:state_id>/restore", tag_history.TagHistoryRestore.as_view()),
     path(

@@ -11,13 +11,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from portal.web.access import public_page, visible_project
+from accounts import access
+from portal.web.access import principal_of, public_page, visible_project
 from portal.web.image_config import Step as Instruction
 from portal.web.image_config import run_config, steps
 from portal.web.layer_advice import Advice, advice_of
 from portal.web.layer_lessons import lessons
 from portal.web.repositories import index_content, repository_of
 from registry_sync import layer_tree
+from registry_sync.base_images import base_of
 from registry_sync.layer_tree import CHANGES, FINAL, MODES, Step
 from registry_sync.layers.entries import ancestors, join
 from registry_sync.layers.merge import Merged
@@ -42,6 +44,8 @@ class Line:
     url: str
     is_open: bool = False
     is_selected: bool = False
+    # Of a directory of the finished image: its live bytes.
+    directory_bytes: int | None = None
 
     @property
     def mark(self) -> str:
@@ -67,6 +71,11 @@ class Line:
     def indent(self) -> int:
         """One of six depths."""
         return min(self.level, 6)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; a directory's are known of one layer, and of the finished image."""
+        return self.row.entry.size if self.directory_bytes is None else self.directory_bytes
 
     @property
     def mode(self) -> str:
@@ -142,6 +151,7 @@ def index(request: HttpRequest, project: str, path: str, digest: str) -> HttpRes
         "platforms": _platforms(artifact),
         "run": run_config(artifact.config),
         "compare_url": _compare_url(repository, artifact),
+        "base_image": base_of(artifact, principal_of(request)),
     }
     analysis = layer_tree.analysed(artifact)
     blobs = list(artifact.blobs.filter(position__gt=0))
@@ -174,6 +184,8 @@ def index(request: HttpRequest, project: str, path: str, digest: str) -> HttpRes
 def preview(request: HttpRequest, project: str, path: str, digest: str) -> HttpResponse:
     """The beginning of a file in one layer, as text."""
     repository = repository_of(visible_project(request, project), path)
+    # What is inside is what a pull gives.
+    access.require(principal_of(request), "repository:pull", repository.project)
     artifact = _image(repository, digest)
     layers = layer_tree.indexes_of(artifact)
     number = _number(request.GET.get("layer", ""), len(layers))
@@ -252,6 +264,7 @@ def _lines(
 ) -> Iterator[Line]:
     """Yield the tree with the way to the open directory unfolded."""
     chain = ancestors(opened)
+    sizes: dict[str, int] = explorer.result.get("sizes", {})
 
     def below(directory: str, level: int) -> Iterator[Line]:
         if directory not in merged:
@@ -268,7 +281,8 @@ def _lines(
                 if row.is_directory
                 else choice.url(path=directory, file=path)
             )
-            yield Line(row, path, level, url, is_open, path == choice.file)
+            live = sizes.get(path, 0) if row.is_directory and choice.mode == FINAL else None
+            yield Line(row, path, level, url, is_open, path == choice.file, live)
             if is_open:
                 yield from below(path, level + 1)
 
@@ -282,7 +296,7 @@ def _summary(result: dict[str, Any]) -> dict[str, object]:
         ("live", "accent", _("live")),
         ("deleted", "danger", _("deleted later")),
         ("overwritten", "warn", _("overwritten")),
-        ("rewritten", "critical", _("rewritten, same content")),
+        ("rewritten", "info", _("rewritten, same content")),
     )
     parts, start = [], 0.0
     for key, tone, label in labels:

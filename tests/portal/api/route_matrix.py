@@ -752,6 +752,30 @@ ROWS = (
         "/api/v2.0/projects/team/repositories/app/artifacts/latest/additions/files",
         (401, 404, 404, 404, 404, 404, 404, 403, 404),
     ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/layers",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/layers",
+        MISSING_READ,
+    ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/layers/paths",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/layers/paths?match=a",
+        MISSING_READ,
+    ),
+    Row(
+        "GET",
+        f"{_ARTIFACT}/layers/<int:number>/files",
+        "/api/v2.0/projects/team/repositories/app/artifacts/latest/layers/1/files",
+        MISSING_READ,
+    ),
+    Row(
+        "GET",
+        "v2.0/compare",
+        "/api/v2.0/compare?base=team/app:latest&head=team/app:latest",
+        MISSING_READ,
+    ),
     Row("GET", "", "/api/v2.0/no/such/path", everyone(404)),
     # What can be deleted and restored, by those who may delete; ``team`` has nothing yet.
     Row(
