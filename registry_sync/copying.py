@@ -51,7 +51,7 @@ MAX_ARTIFACTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """One artifact of a copy, with the tools' tags (``sha256-<hex>.sig``) it keeps."""
 
     artifact: Artifact
@@ -90,7 +90,7 @@ def copy(
         raise BadRequest(_("This cannot be a repository's name."), field="repository")
     for tag in tags:
         _require_tag(tag)
-    parts = _plan(source)
+    parts = parts_of(source)
     _require_admission(project, parts, tags, actor)
     repository = catalog.open_repository(project.pk, path)
     repository.project = project
@@ -130,7 +130,7 @@ def add_tag(artifact: Artifact, name: str, *, actor: Actor, is_move: bool = Fals
 
 def belonging(source: Artifact) -> list[Artifact]:
     """Return what a copy of the artifact would take along, and itself; for people to see."""
-    return [part.artifact for part in _plan(source)]
+    return [part.artifact for part in parts_of(source)]
 
 
 def _require_tag(name: str) -> None:
@@ -141,7 +141,7 @@ def _require_tag(name: str) -> None:
 # --- What belongs to a copy -----------------------------------------------------------------------
 
 
-def _plan(source: Artifact) -> list[_Part]:
+def parts_of(source: Artifact) -> list[Part]:
     """Return everything a copy needs, each after what it refers to; a few queries a level."""
     found = _Found()
     found.add(source)
@@ -153,7 +153,7 @@ def _plan(source: Artifact) -> list[_Part]:
                 _("More than %(max)d artifacts belong to it.") % {"max": MAX_ARTIFACTS}
             )
     order = TopologicalSorter(found.needs).static_order()
-    return [_Part(found.artifacts[pk], tuple(sorted(found.tags.get(pk, ())))) for pk in order]
+    return [Part(found.artifacts[pk], tuple(sorted(found.tags.get(pk, ())))) for pk in order]
 
 
 def _children(parents: Sequence[Artifact], found: _Found) -> list[Artifact]:
@@ -183,7 +183,7 @@ def _accessories(subjects: Sequence[Artifact], found: _Found) -> list[Artifact]:
 
 
 def _require_admission(
-    project: Project, parts: Iterable[_Part], tags: Iterable[str], actor: Actor
+    project: Project, parts: Iterable[Part], tags: Iterable[str], actor: Actor
 ) -> None:
     """Say early what the commit would refuse, before anything is mounted."""
     admission.require_writable(is_read_only=project.is_read_only)
@@ -199,7 +199,7 @@ def _require_admission(
 # --- Carrying one over ----------------------------------------------------------------------------
 
 
-def _carry(part: _Part, repository: Repository, actor: Actor) -> Artifact:
+def _carry(part: Part, repository: Repository, actor: Actor) -> Artifact:
     """Make one artifact part of the repository, unless it is."""
     here = Artifact.objects.live().filter(repository=repository, body_id=part.artifact.digest)
     existing = here.select_related("body").first()

@@ -37,6 +37,9 @@ from registry_sync.failpoints import hit
 from registry_sync.importing import engine as importing
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import Execution, State, Task, WorkerHeartbeat
+from registry_sync.reconciling import engine as reconciling
+from registry_sync.replication import engine as replication
+from registry_sync.replication import policies
 from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
 
 logger = logging.getLogger(__name__)
@@ -46,11 +49,12 @@ KINDS: dict[str, Kind] = {
     audit_purge.KIND: Kind(audit_purge.run),
     fsck.KIND: Kind(fsck.run, hours=24),
     purging.KIND: Kind(purging.run),
-    replication.KIND: Kind(replication.run, hours=24),
+    policies.KIND: Kind(replication.run, hours=24),
     tag_history.KIND: Kind(tag_history.run),
     retention.KIND: Kind(retention.run, hours=24),
     garbage.KIND: Kind(garbage.run, hours=24),
     importing.KIND: Kind(importing.run, hours=24),
+    reconciling.KIND: Kind(reconciling.run, hours=24),
     image_analysis.KIND: Kind(image_analysis.run),
     bulk.DELETION: Kind(bulk.run_deletion),
     bulk.UNDO: Kind(bulk.run_undo),
@@ -60,6 +64,7 @@ DEFAULT_SCHEDULES = {
     housekeeping.KIND: "0 17 * * * *",
     fsck.KIND: "0 30 3 * * 0",
     purging.KIND: "0 41 * * * *",
+    reconciling.KIND: "0 10 2 * * *",
     tag_history.KIND: "0 53 2 * * *",
 }
 # Who is told of which events.

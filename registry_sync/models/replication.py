@@ -14,7 +14,7 @@ class RemoteRegistry(models.Model):
 
     name = models.CharField(max_length=128, unique=True)
     description = models.CharField(max_length=1024, blank=True)
-    # One of ``registry_sync.replication.adapters``.
+    # One of ``registry_sync.adapters``.
     kind = models.CharField(max_length=32)
     url = models.CharField(max_length=512)
     username = models.CharField(max_length=4096, blank=True)

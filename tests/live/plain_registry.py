@@ -1,6 +1,7 @@
 """A registry as people have one before they have Moorage: no users, no projects, one directory."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,18 +17,26 @@ storage:
   delete: {{enabled: true}}
   redirect: {{disable: true}}
 http: {{addr: "127.0.0.1:{port}", secret: plain}}
+{auth}
 """
+USERNAME, PASSWORD = "mover", "correct-horse-12"
+# The password by bcrypt, the only way that the registry reads.
+_HTPASSWD = f"{USERNAME}:$2b$05$/U6qvwjXMNR5/9oqC.Y5f.GGL4ugNiC2bdAcxvTbzAOM70HKbPV1q\n"
+_REQUEST = re.compile(r'"(HEAD|GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1" (\d+)')
 
 
 class PlainRegistry:
     """One that runs."""
 
-    def __init__(self, folder: Path, *, storage: str = "") -> None:
+    def __init__(self, folder: Path, *, storage: str = "", with_password: bool = False) -> None:
         """``storage``: the driver's section; a directory below ``folder`` where none is given."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.root = folder / "storage"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+        self._with_password = with_password
         self._storage = storage or f'filesystem: {{rootdirectory: "{self.root}"}}'
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,8 +45,12 @@ class PlainRegistry:
         executable = shutil.which("docker-registry") or shutil.which("registry")
         assert executable, "install docker-registry"
         path = self.folder / "registry.yml"
-        path.write_text(_CONFIGURATION.format(storage=self._storage, port=self.port))
-        with (self.folder / "registry.log").open("wb") as log:
+        auth = ""
+        if self._with_password:
+            (self.folder / "htpasswd").write_text(_HTPASSWD)
+            auth = f"auth: {{htpasswd: {{realm: plain, path: {self.folder}/htpasswd}}}}"
+        path.write_text(_CONFIGURATION.format(storage=self._storage, port=self.port, auth=auth))
+        with (self.folder / "registry.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [executable, "serve", path], stdout=log, stderr=log, cwd=self.folder
             )
@@ -49,6 +62,11 @@ class PlainRegistry:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Return what it was asked so far: method, path and status."""
+        found = _REQUEST.findall((self.folder / "registry.log").read_text())
+        return [(method, path, int(status)) for method, path, status in found]
 
     def push(self, layout: Path, name: str) -> None:
         """Push a layout's ``latest``, an index with all its images, to a name."""

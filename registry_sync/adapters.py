@@ -1,0 +1,50 @@
+"""The kinds of registries there are, as data: what differs between them is little.
+
+Each speaks the OCI distribution specification; where a kind makes its tokens at another host, that
+host may see the password. What was tested against which stands in ``docs/replication.md``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What is particular about a kind."""
+
+    label: str
+    # Where it is, where there is only one; else what people fill in.
+    url: str = ""
+    # Hosts that make its tokens, besides its own; ``*`` stands for one part of a name.
+    realms: tuple[str, ...] = ()
+    # Whether it has projects that must be there before something is pushed into them.
+    has_projects: bool = False
+    # Whether uploads in pieces are known to work.
+    takes_pieces: bool = True
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "docker-registry": Adapter("Docker Registry"),
+    "harbor": Adapter("Harbor / Moorage", has_projects=True),
+    "docker-hub": Adapter("Docker Hub", "https://registry-1.docker.io", ("auth.docker.io",)),
+    "github-ghcr": Adapter("GitHub GHCR", "https://ghcr.io"),
+    "quay": Adapter("Quay", "https://quay.io", takes_pieces=False),
+    "gitlab": Adapter("GitLab", "https://registry.gitlab.com", ("gitlab.com",)),
+    "ali-acr": Adapter("Alibaba ACR 阿里雲", realms=("dockerauth.*.aliyuncs.com",)),
+    "tencent-tcr": Adapter("Tencent TCR 騰訊雲"),
+    "huawei-SWR": Adapter("Huawei SWR 華為雲"),
+    "azure-acr": Adapter("Azure ACR"),
+    "google-gcr": Adapter("Google GCR / Artifact Registry"),
+    "jfrog-artifactory": Adapter("JFrog Artifactory"),
+}
+
+
+def is_realm(kind: str, host: str) -> bool:
+    """Return whether this kind makes its tokens at that host."""
+    return any(_fits(host, pattern) for pattern in ADAPTERS[kind].realms)
+
+
+def _fits(host: str, pattern: str) -> bool:
+    parts, wanted = host.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(
+        want in {"*", part} for part, want in zip(parts, wanted, strict=True)
+    )

@@ -1,0 +1,342 @@
+"""Writes to somebody else's registry (OCI distribution-spec 1.1, "Pushing").
+
+Everything is asked before it is sent; a blob is mounted where the registry can, sent in pieces
+where one likes, and goes on where it broke off. Waits as long as ``Retry-After`` says, but not for
+ever.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Protocol
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import requests
+
+from registry_sync.client import outbound
+from registry_sync.client.errors import (
+    RegistryError,
+    RegistryRejectedError,
+    RegistryUnavailableError,
+)
+from registry_sync.client.source import SourceRegistry
+
+# Without a number the registry does not say how long; more than the longest is another attempt's.
+_PAUSE = 2.0
+_LONGEST_PAUSE = 60.0
+_ATTEMPTS = 4
+_BUSY = frozenset({429, 503})
+_ERROR_BYTES = 64 * 1024
+# The upload is not where we think it is: it may still be at the piece that broke off.
+_ADRIFT = frozenset({404, 416})
+
+
+class Source(Protocol):
+    """What a blob is read from."""
+
+    def __call__(self, offset: int, /) -> AbstractContextManager[BinaryIO]:
+        """Open the blob's bytes from ``offset`` on."""
+
+
+class SourceBrokenError(RegistryError):
+    """What is to be sent is shorter than was said: nothing that another attempt would cure."""
+
+
+class RemoteRegistry(SourceRegistry):
+    """A registry that is read and written; for one thread."""
+
+    # How it waits: a job looks up meanwhile, whether it is to stop.
+    pause: Callable[[float], None] = staticmethod(time.sleep)
+
+    def ping(self) -> None:
+        """Ask whether it is a registry and lets us in.
+
+        Raises ``RegistryUnavailableError`` or ``RegistryRejectedError``.
+        """
+        with self._get("/v2/", "") as response:
+            self._expect(response)
+
+    def has_manifest(self, repository: str, digest: str, *, types: frozenset[str]) -> bool:
+        """Return whether a repository holds a manifest; distribution finds only accepted types."""
+        path = f"/v2/{repository}/manifests/{digest}"
+        return self._is_there(path, repository, headers={"Accept": ", ".join(sorted(types))})
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Return whether a repository holds a blob."""
+        return self._is_there(f"/v2/{repository}/blobs/{digest}", repository)
+
+    def tagged_digest(self, repository: str, tag: str, *, types: frozenset[str]) -> str:
+        """Return the digest a tag points to, empty where there is no such tag. One request."""
+        path = f"/v2/{repository}/manifests/{quote(tag)}"
+        headers = {"Accept": ", ".join(sorted(types))}
+        with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
+            if response.status_code == 404:
+                return ""
+            self._require(response, 200)
+            return response.headers.get("Docker-Content-Digest", "")
+
+    def put_manifest(
+        self, repository: str, reference: str, media_type: str, content: bytes
+    ) -> None:
+        """Store a manifest under a tag or its digest.
+
+        Raises ``RegistryRejectedError`` where the registry does not take it.
+        """
+        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
+        headers = {"Content-Type": media_type}
+        with self._ask("PUT", path, _scope(repository), headers=headers, body=content) as response:
+            self._require(response, 201)
+
+    def put_blob(
+        self,
+        repository: str,
+        digest: str,
+        size: int,
+        source: Source,
+        *,
+        mount_from: str = "",
+        piece: int = 0,
+    ) -> int:
+        """Store a blob and return the bytes that were sent: 0 where it could be mounted.
+
+        ``mount_from`` is another repository there which may hold it. ``piece`` is the most that
+        one request sends, in bytes; 0: everything at once.
+        """
+        location = self._start(repository, digest, mount_from)
+        if location and piece and size > piece:
+            self._send_pieces(repository, digest, size, source, location=location, piece=piece)
+        elif location:
+            self._send_whole(repository, digest, size, source, location=location)
+        return size if location else 0
+
+    def ensure_project(self, name: str) -> None:
+        """Make a project where it is missing, by Harbor's API.
+
+        Raises ``RegistryRejectedError`` where we may not.
+        """
+        projects = f"{self._base}/api/v2.0/projects"
+        place = f"{projects}?{urlencode({'project_name': name})}"
+        with outbound.send(self._session, "HEAD", place, auth=self._credentials) as response:
+            if response.status_code == 200:
+                return
+        wanted = {"project_name": name}
+        options = {"json": wanted, "auth": self._credentials}
+        with outbound.send(self._session, "POST", projects, **options) as response:
+            # Somebody was faster.
+            self._require(response, 201, 409)
+
+    # --- Uploads ----------------------------------------------------------------------------------
+
+    def _start(self, repository: str, digest: str, mount_from: str) -> str:
+        """Return where the bytes go; nothing where the blob was mounted."""
+        path, scope = f"/v2/{repository}/blobs/uploads/", _scope(repository)
+        if mount_from:
+            path += "?" + urlencode({"mount": digest, "from": mount_from})
+            scope += f" repository:{mount_from}:pull"
+        with self._ask("POST", path, scope) as response:
+            if response.status_code == 201:
+                return ""
+            self._require(response, 202)
+            return self._location(response)
+
+    def _send_whole(
+        self, repository: str, digest: str, size: int, source: Source, *, location: str
+    ) -> None:
+        """Send it in one request, from the beginning again where that breaks off."""
+        broken = 0
+        while True:
+            try:
+                with source(0) as stream:
+                    body, url = _Body(stream, size), _with_digest(location, digest)
+                    with self._ask("PUT", url, _scope(repository), body=body) as response:
+                        self._require(response, 201)
+                        return
+            except RegistryUnavailableError:
+                broken += 1
+                if broken >= _ATTEMPTS:
+                    raise
+                self.pause(_PAUSE * broken)
+                location = self._start(repository, "", "")
+
+    def _send_pieces(
+        self,
+        repository: str,
+        digest: str,
+        size: int,
+        source: Source,
+        *,
+        location: str,
+        piece: int,
+    ) -> None:
+        offset, broken = 0, 0
+        while offset < size:
+            try:
+                end = min(offset + piece, size)
+                location = self._send_piece(repository, source, offset, end, location)
+                offset = end
+            except (RegistryUnavailableError, RegistryRejectedError) as error:
+                is_lost = isinstance(error, RegistryRejectedError) and error.status not in _ADRIFT
+                broken += 1
+                if is_lost or broken >= _ATTEMPTS:
+                    raise
+                self.pause(_PAUSE * broken)
+                location, offset = self._resumed(repository, location)
+        with self._ask("PUT", _with_digest(location, digest), _scope(repository)) as response:
+            self._require(response, 201)
+
+    def _send_piece(
+        self, repository: str, source: Source, offset: int, end: int, location: str
+    ) -> str:
+        headers = {"Content-Range": f"{offset}-{end - 1}"}
+        with source(offset) as stream:
+            body = _Body(stream, end - offset)
+            with self._ask(
+                "PATCH", location, _scope(repository), headers=headers, body=body
+            ) as response:
+                self._require(response, 202)
+                return self._location(response)
+
+    def _resumed(self, repository: str, location: str) -> tuple[str, int]:
+        """Ask how far an upload has come (same, "in chunks"); one that is gone begins anew.
+
+        The registry answers ``0-0`` for no byte and for one alike: nothing is lost by the former.
+        """
+        with self._ask("GET", location, _scope(repository)) as response:
+            if response.status_code == 404:
+                return self._start(repository, "", ""), 0
+            self._require(response, 204)
+            last = response.headers.get("Range", "0-0").rpartition("-")[2]
+            offset = int(last) + 1 if last.isdigit() and last != "0" else 0
+            return self._location(response) or location, offset
+
+    def _location(self, response: requests.Response) -> str:
+        """Return where an upload goes on: bytes and credentials stay with the registry's host."""
+        found = urljoin(f"{self._base}/", response.headers.get("Location", ""))
+        own, other = urlsplit(self._base), urlsplit(found)
+        if other.hostname != own.hostname or (own.scheme == "https" and other.scheme != "https"):
+            raise RegistryUnavailableError("the registry wants uploads to go to another host")
+        return found
+
+    # --- Requests ---------------------------------------------------------------------------------
+
+    def _is_there(self, path: str, repository: str, headers: dict[str, str] | None = None) -> bool:
+        with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
+            if response.status_code == 404:
+                return False
+            # A registry on object storage answers with where the bytes are.
+            self._require(response, 200, 302, 307)
+            return True
+
+    @contextmanager
+    def _ask(
+        self,
+        method: str,
+        where: str,
+        scope: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: "bytes | _Body | None" = None,
+    ) -> Iterator[requests.Response]:
+        """Send a request, again with a token where one is wanted, and after a busy answer."""
+        url = where if "://" in where else f"{self._base}{where}"
+        is_repeatable = not isinstance(body, _Body)
+        waits = _ATTEMPTS
+        has_asked = False
+        while True:
+            response = self._once(method, url, scope, headers or {}, body)
+            if response.status_code == 401 and not has_asked:
+                has_asked = True
+                challenge = response.headers.get("WWW-Authenticate", "")
+                response.close()
+                self._authorization[scope] = self._answer(challenge, scope)
+            elif response.status_code in _BUSY and waits > 1:
+                waits -= 1
+                response.close()
+                self.pause(_wait_of(response))
+            else:
+                break
+            if not is_repeatable:
+                # Its bytes are read: whoever has them sends them again.
+                raise RegistryUnavailableError("the registry did not take the bytes at once")
+        with response:
+            yield response
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        scope: str,
+        headers: dict[str, str],
+        body: "bytes | _Body | None",
+    ) -> requests.Response:
+        given = dict(headers)
+        if authorization := self._authorization.get(scope):
+            given["Authorization"] = authorization
+        if isinstance(body, _Body):
+            given["Content-Type"] = "application/octet-stream"
+        elif method in {"POST", "PUT"} and body is None:
+            body = b""
+        return outbound.send(self._session, method, url, headers=given, data=body)
+
+    def _require(self, response: requests.Response, *statuses: int) -> None:
+        status = response.status_code
+        if status in statuses:
+            return
+        if 400 <= status < 500 and status not in {401, 408, 429}:
+            raise RegistryRejectedError(status, _code_of(response))
+        if status == 401:
+            raise RegistryRejectedError(status, "UNAUTHORIZED")
+        raise RegistryUnavailableError(f"{urlsplit(self._base).hostname} answered {status}")
+
+
+class _Body:
+    """A part of a stream with a known length, as requests sends it."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        """``length``: bytes from where the stream is."""
+        self._stream = stream
+        self._left = length
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raises ``SourceBrokenError`` where there are too few."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        content = self._stream.read(wanted) if wanted else b""
+        if wanted and not content:
+            raise SourceBrokenError
+        self._left -= len(content)
+        return content
+
+    def __iter__(self) -> Iterator[bytes]:
+        while content := self.read(256 * 1024):
+            yield content
+
+
+def _scope(repository: str) -> str:
+    return f"repository:{repository}:pull,push"
+
+
+def _with_digest(location: str, digest: str) -> str:
+    joint = "&" if urlsplit(location).query else "?"
+    return f"{location}{joint}{urlencode({'digest': digest})}"
+
+
+def _wait_of(response: requests.Response) -> float:
+    """Seconds until the next attempt; a date is taken for no number."""
+    text = response.headers.get("Retry-After", "")
+    seconds = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else _PAUSE
+    return min(seconds, _LONGEST_PAUSE)
+
+
+def _code_of(response: requests.Response) -> str:
+    """Return the specification's code of an error; its message may be anything."""
+    try:
+        content = response.raw.read(_ERROR_BYTES)
+        code = str(json.loads(content)["errors"][0]["code"])
+    except Exception:
+        return ""
+    return code if code.replace("_", "").isalnum() and len(code) <= 64 else ""

@@ -1,0 +1,185 @@
+"""Other registries: made, changed, asked whether they answer, deleted."""
+
+import ssl
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from accounts.principals import Actor
+from accounts.sealed_secrets import seal, unseal
+from registry_sync.adapters import ADAPTERS, is_realm
+from registry_sync.client import outbound
+from registry_sync.client.errors import RegistryError, RegistryRejectedError
+from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.models import RemoteRegistry
+from registry_sync.texts import storable
+
+_MAX_PASSWORD = 4096
+_MAX_CERTIFICATES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a registry is, what proves to it who we are, and whom we believe that it is there."""
+
+    url: str
+    kind: str = "docker-registry"
+    username: str = ""
+    password: str = ""
+    is_insecure: bool = False
+    ca_certificate: str = ""
+
+
+def create(*, name: str, description: str, address: Address, actor: Actor) -> RemoteRegistry:
+    """Add a registry. Raises ``BadRequest`` (with ``field``), ``Conflict`` for a taken name."""
+    return _save(RemoteRegistry(), name, description, address, "create_registry", actor)
+
+
+def update(
+    remote: RemoteRegistry, *, name: str, description: str, address: Address, actor: Actor
+) -> RemoteRegistry:
+    """Change a registry. Raises as ``create``.
+
+    A password stays with the host it was given for: another host needs it anew.
+    """
+    before, after = urlsplit(remote.url), urlsplit(address.url)
+    is_kept = address.password and address.password == address_of(remote).password
+    if is_kept and (before.hostname, before.scheme) != (after.hostname, after.scheme):
+        raise BadRequest(_("Enter the password again: the host is another one."), field="password")
+    return _save(remote, name, description, address, "update_registry", actor)
+
+
+def _save(
+    remote: RemoteRegistry, name: str, description: str, address: Address, action: str, actor: Actor
+) -> RemoteRegistry:
+    address = checked(address)
+    name = storable(name).strip()
+    if not name or len(name) > 128:
+        raise BadRequest(_("A name has 1 to 128 characters."), field="name")
+    if len(description) > 1024:
+        raise BadRequest(_("A description has at most 1024 characters."), field="description")
+    remote.name, remote.description = name, storable(description)
+    remote.url, remote.kind, remote.username = address.url, address.kind, address.username
+    remote.sealed_password = seal(settings.MOORAGE_KEYS, address.password)
+    remote.is_insecure, remote.ca_certificate = address.is_insecure, address.ca_certificate
+    remote.status, remote.problem = RemoteRegistry.Status.UNKNOWN, ""
+    try:
+        with transaction.atomic():
+            remote.save()
+            audit.record(actor, action, name, detail={"url": address.url})
+    except IntegrityError as error:
+        raise Conflict(_("A registry of this name exists."), field="name") from error
+    return remote
+
+
+@transaction.atomic
+def remove(remote: RemoteRegistry, *, actor: Actor) -> None:
+    """Delete a registry. Raises ``PreconditionFailed`` while a policy uses it, ``NotFound``."""
+    policy = remote.policies.order_by("name").first()
+    if policy is not None:
+        raise PreconditionFailed(
+            _("The policy %(policy)s copies to it; delete that first.") % {"policy": policy.name}
+        )
+    if not RemoteRegistry.objects.filter(pk=remote.pk).delete()[0]:
+        raise NotFound(_("registry not found"))
+    audit.record(actor, "delete_registry", remote.name)
+
+
+def checked(address: Address) -> Address:
+    """Return it in its one form. Raises ``BadRequest`` (with ``field``) for what cannot be."""
+    if address.kind not in ADAPTERS:
+        raise BadRequest(_("There is no such kind of registry."), field="type")
+    url = address.url.strip().rstrip("/").removesuffix("/v2")
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or parts.username or parts.query or parts.fragment or len(url) > 512:
+        raise BadRequest(_("An address looks like https://registry.example.com:5000."), field="url")
+    if len(address.password) > _MAX_PASSWORD or len(address.username) > _MAX_PASSWORD:
+        raise BadRequest(_("Name or password is too long."), field="username")
+    certificate = address.ca_certificate.strip()
+    made = Address(
+        url,
+        address.kind,
+        storable(address.username),
+        address.password,
+        address.is_insecure,
+        f"{certificate}\n" if certificate else "",
+    )
+    _tls(made)
+    return made
+
+
+def address_of(remote: RemoteRegistry) -> Address:
+    """Return a stored registry's address, with its password. Raises ``Unavailable``."""
+    return Address(
+        remote.url,
+        remote.kind,
+        remote.username,
+        unseal(settings.MOORAGE_KEYS, remote.sealed_password),
+        remote.is_insecure,
+        remote.ca_certificate,
+    )
+
+
+def client_of(address: Address) -> RemoteClient:
+    """Return a client, for one thread."""
+    reach = outbound.administrators(settings.MOORAGE_OUTBOUND_ALLOW)
+    return RemoteClient(
+        address.url,
+        username=address.username,
+        password=address.password,
+        session=outbound.session(reach, tls=_tls(address)),
+        is_realm=partial(is_realm, address.kind),
+    )
+
+
+def _tls(address: Address) -> ssl.SSLContext | None:
+    if address.is_insecure:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if not address.ca_certificate:
+        return None
+    try:
+        if len(address.ca_certificate) > _MAX_CERTIFICATES:
+            raise ValueError("too long")
+        return ssl.create_default_context(cadata=address.ca_certificate)
+    except (ssl.SSLError, ValueError) as error:
+        message = _("This is no certificate in PEM form.")
+        raise BadRequest(message, field="ca_certificate") from error
+
+
+def ping(address: Address) -> None:
+    """Ask whether a registry answers and lets us in. Raises ``BadRequest`` with why not.
+
+    What else may answer at the address is not told: nobody is to look around with this.
+    """
+    try:
+        client_of(checked(address)).ping()
+    except RegistryRejectedError as error:
+        raise BadRequest(_("The registry refuses this name and password.")) from error
+    except RegistryError as error:
+        raise BadRequest(_("No registry answers at this address.")) from error
+
+
+def check(remote: RemoteRegistry) -> RemoteRegistry:
+    """Ask a stored registry, and write down whether it answers."""
+    status, problem = RemoteRegistry.Status.HEALTHY, ""
+    try:
+        ping(address_of(remote))
+    except BadRequest as error:
+        status, problem = RemoteRegistry.Status.UNHEALTHY, str(error)
+    remote.status, remote.problem, remote.checked_at = status, problem[:1024], timezone.now()
+    remote.save(update_fields=["status", "problem", "checked_at"])
+    return remote

@@ -1,0 +1,114 @@
+"""The job: its first task makes the plan and adds one task for each image, which sends it."""
+
+from urllib.parse import urlsplit
+
+from accounts.errors import Denied, DomainError, NotFound, Unavailable
+from registry_sync import fan_out
+from registry_sync.adapters import ADAPTERS
+from registry_sync.client.errors import (
+    RegistryError,
+    RegistryRejectedError,
+    RegistryUnavailableError,
+)
+from registry_sync.executions import Order
+from registry_sync.models import Artifact, ReplicationPolicy
+from registry_sync.remote_registries import address_of, client_of
+from registry_sync.replication import planning
+from registry_sync.replication.planning import Copy, Plan
+from registry_sync.replication.sending import Meter, Sender
+from registry_sync.runs import Run
+
+_SHOWN = 100
+
+
+def run(run: Run) -> None:
+    """Do one task of a replication. Raises errors of the table."""
+    policy = ReplicationPolicy.objects.select_related("remote").filter(
+        pk=run.task.execution.policy_id
+    )
+    found = policy.first()
+    if found is None:
+        raise NotFound("the policy was deleted")
+    try:
+        if "artifact" in run.parameters:
+            _send(found, run)
+        elif not fan_out.is_planned(run):
+            _plan(found, run)
+    except RegistryError as error:
+        raise _told(error, found) from error
+
+
+def _plan(policy: ReplicationPolicy, run: Run) -> None:
+    plan = planning.make(policy, address_of(policy.remote), run)
+    for line in _lines(plan):
+        run.log(line)
+    fan_out.add_tasks(
+        run,
+        [_order(copy) for copy in plan.copies],
+        there=plan.there,
+        kept=len(plan.kept),
+        unnamed=len(plan.unnamed),
+        size=plan.size,
+    )
+
+
+def _order(copy: Copy) -> Order:
+    named = f":{copy.tags[0]}" if copy.tags else f"@{copy.digest[:19]}"
+    return Order(
+        subject=f"{copy.name}{named}",
+        parameters={
+            "artifact": copy.artifact_id,
+            "digest": copy.digest,
+            "destination": copy.destination,
+            "tags": copy.tags,
+        },
+    )
+
+
+def _lines(plan: Plan) -> list[str]:
+    """Say what will be done, and what not."""
+    lines = [
+        f"{len(plan.copies)} images to copy, {plan.size} bytes where nothing of them is there; "
+        f"{plan.there} tags are there already"
+    ]
+    lines += [
+        f"{name} differs there and stays: the policy does not override"
+        for name in plan.kept[:_SHOWN]
+    ]
+    lines += [f"left out: {reason}" for reason in plan.unnamed[:_SHOWN]]
+    return lines
+
+
+def _send(policy: ReplicationPolicy, run: Run) -> None:
+    given = run.parameters
+    live = Artifact.objects.live().filter(pk=given["artifact"], body_id=given["digest"])
+    artifact = live.select_related("repository__project", "body").first()
+    if artifact is None or artifact.repository.project.deleted_at is not None:
+        run.log("it was deleted meanwhile; there is nothing to copy")
+        return
+    address, destination = address_of(policy.remote), str(given["destination"])
+    meter = Meter(policy.speed_limit)
+    client = client_of(address)
+    client.pause = meter.pause
+    if ADAPTERS[address.kind].has_projects:
+        client.ensure_project(destination.partition("/")[0])
+    run.progress(total=artifact.size, unit="bytes")
+    sender = Sender(policy, address, destination, run, meter, client)
+    count = sender.send(artifact, [str(tag) for tag in given["tags"]])
+    run.result(sent=meter.sent, manifests=count)
+    run.progress(done=meter.sent, message=f"{meter.sent} bytes sent")
+    run.log(f"done: {count} manifests and {meter.sent} bytes of blobs were sent")
+
+
+def _told(error: RegistryError, policy: ReplicationPolicy) -> DomainError:
+    """Say it in words for people; a stranger's own may hold a secret."""
+    host = urlsplit(policy.remote.url).netloc
+    if isinstance(error, RegistryRejectedError):
+        if error.code == "BLOB_UNKNOWN" and error.digests:
+            return NotFound(f"{error.digests[0]} is not in our own registry any more")
+        if error.status in {401, 403}:
+            return Denied(f"{host} refuses our name and password, or what we want ({error.status})")
+        code = f" {error.code}" if error.code.isupper() else ""
+        return DomainError(f"{host} refused it: {error.status}{code}")
+    is_ours = isinstance(error, RegistryUnavailableError)
+    return Unavailable(str(error) if is_ours else f"{host} does not answer")

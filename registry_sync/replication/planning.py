@@ -1,0 +1,196 @@
+"""What a policy has to copy: local tags compared with those there, one request for each."""
+
+import datetime
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from accounts.errors import BadRequest
+from registry_sync.accessories import accessories_among, subject_of_tag
+from registry_sync.artifact_types import type_of
+from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
+from registry_sync.models import (
+    Artifact,
+    ArtifactLabel,
+    Execution,
+    ReplicationPolicy,
+    Repository,
+    State,
+    Tag,
+)
+from registry_sync.remote_registries import Address, client_of
+from registry_sync.replication import filters
+from registry_sync.replication.filters import Filters
+from registry_sync.replication.policies import KIND
+from registry_sync.runs import Run
+
+TYPES = IMAGE_TYPES | INDEX_TYPES
+_THREADS = 8
+_BATCH = 400
+
+
+@dataclass(slots=True)
+class Copy:
+    """One image for one destination, with the tags it is to get there."""
+
+    artifact_id: int
+    digest: str
+    size: int
+    name: str
+    destination: str
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be copied, and what is not, with the reason."""
+
+    copies: list[Copy] = field(default_factory=list)
+    there: int = 0
+    kept: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is to be copied, as if nothing of it were there."""
+        return sum(copy.size for copy in self.copies)
+
+
+def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
+    """Compare everything that the policy takes. Raises ``RegistryError``."""
+    plan, wanted = Plan(), filters.read(policy.filters)
+    since = last_success(policy)
+    compared = 0
+    with _Askers(address) as askers:
+        for repository in _repositories(wanted):
+            try:
+                destination = destination_of(policy, repository.name)
+            except BadRequest as error:
+                plan.unnamed.append(f"{repository.name}: {error}")
+                continue
+            comparison = _Comparison(plan, policy, repository, destination, since)
+            for tags in _tags(repository, wanted):
+                digests = askers.digests(destination, [tag.name for tag in tags])
+                comparison.add(list(zip(tags, digests, strict=True)))
+                compared += len(tags)
+                run.progress(done=compared, unit="tags", message=repository.name)
+    return plan
+
+
+def destination_of(policy: ReplicationPolicy, name: str) -> str:
+    """Return what a repository is called there. Raises ``BadRequest`` where it can have no name."""
+    return filters.destination(name, policy.namespace, policy.replaced_components)
+
+
+def last_success(policy: ReplicationPolicy) -> datetime.datetime | None:
+    """Return when the last run began that copied everything."""
+    ended = Execution.objects.filter(kind=KIND, policy_id=policy.pk, state=State.SUCCEEDED)
+    return ended.order_by("-pk").values_list("started_at", flat=True).first()
+
+
+def _repositories(wanted: Filters) -> Iterator[Repository]:
+    found = Repository.objects.pushed().filter(project__deleted_at=None)
+    for repository in found.select_related("project").order_by("project__name", "path"):
+        if wanted.takes_repository(repository.name):
+            yield repository
+
+
+def _tags(repository: Repository, wanted: Filters) -> Iterator[list[Tag]]:
+    """Yield the tags that are copied, in batches; what tools tie to an image goes with it."""
+    rows = Tag.objects.filter(repository=repository, artifact__trash_entry=None)
+    rows = rows.exclude(artifact=None).select_related("artifact")
+    rows = rows.defer("artifact__config", "artifact__annotations").order_by("name")
+    names = [
+        name
+        for name in rows.values_list("name", flat=True)
+        if not subject_of_tag(name) and wanted.takes_tag(name)
+    ]
+    for start in range(0, len(names), _BATCH):
+        tags = list(rows.filter(name__in=names[start : start + _BATCH]))
+        labels: dict[int, list[str]] = {}
+        if wanted.labels:
+            labelings = ArtifactLabel.objects.filter(artifact__in=[tag.artifact_id for tag in tags])
+            for artifact_id, name in labelings.values_list("artifact_id", "label__name"):
+                labels.setdefault(artifact_id, []).append(name)
+        yield [
+            tag
+            for tag in tags
+            if tag.artifact is not None
+            and wanted.takes_artifact(type_of(tag.artifact), labels.get(tag.artifact.pk, ()))
+        ]
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """One repository's tags beside those at its destination."""
+
+    plan: Plan
+    policy: ReplicationPolicy
+    repository: Repository
+    destination: str
+    since: datetime.datetime | None
+    copies: dict[int, Copy] = field(default_factory=dict)
+
+    def add(self, tags: Sequence[tuple[Tag, str]]) -> None:
+        """Take up tags, each with the digest it has there (nothing where it is not)."""
+        fresh = self._freshly_attached(tags)
+        for tag, there in tags:
+            artifact = tag.artifact
+            if artifact is None:
+                continue
+            is_same = there == artifact.digest
+            if is_same and artifact.digest not in fresh:
+                self.plan.there += 1
+            elif there and not is_same and not self.policy.is_overriding:
+                self.plan.kept.append(f"{self.destination}:{tag.name}")
+            else:
+                copy = self._copy_of(artifact)
+                if not is_same:
+                    copy.tags.append(tag.name)
+
+    def _copy_of(self, artifact: Artifact) -> Copy:
+        copy = self.copies.get(artifact.pk)
+        if copy is None:
+            name = self.repository.name
+            copy = Copy(artifact.pk, artifact.digest, artifact.size, name, self.destination)
+            self.copies[artifact.pk] = copy
+            self.plan.copies.append(copy)
+        return copy
+
+    def _freshly_attached(self, tags: Sequence[tuple[Tag, str]]) -> set[str]:
+        """Return the digests that are there, but to which something was attached since."""
+        here = {tag.artifact.digest: there for tag, there in tags if tag.artifact is not None}
+        same = {digest for digest, there in here.items() if digest == there}
+        found = accessories_among([self.repository.pk], same) if same else {}
+        return {
+            digest
+            for (_place, digest), rows in found.items()
+            if self.since is None or any(row.artifact.pushed_at >= self.since for row in rows)
+        }
+
+
+class _Askers:
+    """Threads that ask the other registry, each over connections of its own."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="replication")
+
+    def __enter__(self) -> "_Askers":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def digests(self, repository: str, tags: Sequence[str]) -> list[str]:
+        """Return where each tag points there; nothing where it is not. Raises ``RegistryError``."""
+        return list(self._pool.map(lambda tag: self._ask(repository, tag), tags))
+
+    def _ask(self, repository: str, tag: str) -> str:
+        client: RemoteClient | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = client_of(self._address)
+        return client.tagged_digest(repository, tag, types=TYPES)

@@ -1,0 +1,105 @@
+"""Policies of replication: made, changed, deleted; a scheduled one has a schedule of the engine."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from accounts.principals import Actor
+from accounts.scopes import is_repository_name
+from registry_sync import schedules
+from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy
+from registry_sync.replication import filters
+from registry_sync.texts import storable
+
+KIND = "replication"
+_MAX_SPEED = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Everything that is chosen of a policy."""
+
+    name: str
+    remote: RemoteRegistry
+    description: str = ""
+    filters: tuple[dict[str, Any], ...] = ()
+    namespace: str = ""
+    replaced_components: int = -1
+    trigger: str = ReplicationPolicy.Trigger.MANUAL
+    cron: str = ""
+    is_enabled: bool = True
+    is_overriding: bool = True
+    is_chunked: bool = False
+    # KiB a second; 0: no limit.
+    speed_limit: int = 0
+
+
+def create(terms: Terms, *, actor: Actor) -> ReplicationPolicy:
+    """Make a policy. Raises ``BadRequest`` (with ``field``), ``Conflict`` for a taken name."""
+    return _save(ReplicationPolicy(), terms, "create_replication_policy", actor)
+
+
+def update(policy: ReplicationPolicy, terms: Terms, *, actor: Actor) -> ReplicationPolicy:
+    """Change a policy; a run that goes on goes on as it began. Raises as ``create``."""
+    return _save(policy, terms, "update_replication_policy", actor)
+
+
+def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) -> ReplicationPolicy:
+    _check(terms)
+    policy.name = storable(terms.name).strip()
+    policy.description = storable(terms.description)
+    policy.remote = terms.remote
+    policy.filters = filters.checked(terms.filters)
+    policy.namespace = terms.namespace
+    policy.replaced_components = terms.replaced_components
+    policy.trigger, policy.cron = terms.trigger, terms.cron
+    policy.is_enabled, policy.is_overriding = terms.is_enabled, terms.is_overriding
+    policy.is_chunked, policy.speed_limit = terms.is_chunked, terms.speed_limit
+    try:
+        with transaction.atomic():
+            policy.save()
+            _schedule(policy, actor)
+            audit.record(actor, action, policy.name, detail={"registry": terms.remote.name})
+    except IntegrityError as error:
+        raise Conflict(_("A policy of this name exists."), field="name") from error
+    return policy
+
+
+def _check(terms: Terms) -> None:
+    if not terms.name.strip() or len(terms.name) > 128:
+        raise BadRequest(_("A name has 1 to 128 characters."), field="name")
+    if len(terms.description) > 1024:
+        raise BadRequest(_("A description has at most 1024 characters."), field="description")
+    if terms.namespace and not is_repository_name(terms.namespace):
+        raise BadRequest(_("This cannot be a namespace."), field="dest_namespace")
+    if not -1 <= terms.replaced_components <= 10:
+        message = _("From none (0) to ten components are replaced, or all (-1).")
+        raise BadRequest(message, field="dest_namespace_replace_count")
+    if terms.trigger not in ReplicationPolicy.Trigger.values:
+        raise BadRequest(_("A policy runs by hand or by schedule."), field="trigger")
+    if terms.trigger == ReplicationPolicy.Trigger.SCHEDULED and not terms.cron:
+        raise BadRequest(_("Say when it runs."), field="cron")
+    if not 0 <= terms.speed_limit <= _MAX_SPEED:
+        raise BadRequest(_("A speed is in KiB a second, 0 for no limit."), field="speed")
+
+
+def _schedule(policy: ReplicationPolicy, actor: Actor) -> None:
+    if policy.trigger == ReplicationPolicy.Trigger.SCHEDULED and policy.is_enabled:
+        schedules.put(KIND, cron=policy.cron, policy_id=policy.pk, actor=actor)
+    else:
+        schedules.remove(KIND, policy_id=policy.pk, actor=actor)
+
+
+@transaction.atomic
+def remove(policy: ReplicationPolicy, *, actor: Actor) -> None:
+    """Delete a policy; what it copied stays. Raises ``PreconditionFailed`` while it runs."""
+    if Execution.objects.active().filter(kind=KIND, policy_id=policy.pk).exists():
+        raise PreconditionFailed(_("The policy is running; stop that first."))
+    schedules.remove(KIND, policy_id=policy.pk, actor=actor)
+    if not ReplicationPolicy.objects.filter(pk=policy.pk).delete()[0]:
+        raise NotFound(_("policy not found"))
+    audit.record(actor, "delete_replication_policy", policy.name)

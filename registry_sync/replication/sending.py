@@ -1,0 +1,225 @@
+"""Sends one image to another registry: blobs before manifests, children before indexes, tags last.
+
+Whatever is there already is not sent again, so that an attempt after a broken one goes on with the
+first blob that is missing.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from accounts.errors import BadRequest
+from registry_sync import copying, upstream
+from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.copying import Part
+from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, RepositoryBlob, Tag
+from registry_sync.remote_registries import Address, client_of
+from registry_sync.replication import filters, planning
+from registry_sync.replication.planning import TYPES
+from registry_sync.runs import Run
+
+_THREADS = 4
+PIECE_BYTES = 10 * 1024 * 1024
+_READ_BYTES = 256 * 1024
+_LOOK_SECONDS = 0.2
+
+
+class _EndedError(Exception):
+    """The run is over: threads that still send give up."""
+
+
+class Meter:
+    """Counts what is sent, and holds it to a speed; shared by a run's threads."""
+
+    def __init__(self, kibibytes_a_second: int) -> None:
+        """0: no limit."""
+        self.sent = 0
+        self.ended = threading.Event()
+        self._speed = kibibytes_a_second * 1024
+        self._lock = threading.Lock()
+        self._begun = time.monotonic()
+
+    def count(self, size: int) -> None:
+        """Note bytes that go out; wait where they are too fast. Raises ``_EndedError``."""
+        with self._lock:
+            self.sent += size
+            due = self._begun + self.sent / self._speed if self._speed else 0.0
+        if self.ended.wait(max(0.0, due - time.monotonic())):
+            raise _EndedError
+
+    def pause(self, seconds: float) -> None:
+        """Wait for another registry's sake. Raises ``_EndedError``."""
+        if self.ended.wait(seconds):
+            raise _EndedError
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where one image goes, and how."""
+
+    policy: ReplicationPolicy
+    address: Address
+    destination: str
+    run: Run
+    meter: Meter
+    client: RemoteClient
+
+    def send(self, artifact: Artifact, tags: Sequence[str]) -> int:
+        """Send an image and what belongs to it, then its tags; return how many manifests went.
+
+        Raises ``RegistryError``.
+        """
+        parts = copying.parts_of(artifact)
+        content = bytes(artifact.body.content)
+        count = 0
+        for part in parts:
+            # A tag alone does, where nothing comes after the image itself.
+            is_last = part is parts[-1] and part.artifact.pk == artifact.pk and bool(tags)
+            count += self._part(part, is_named_later=is_last)
+        for tag in tags:
+            if self._may_tag(artifact, tag):
+                media_type = artifact.body.media_type
+                self.client.put_manifest(self.destination, tag, media_type, content)
+                self.run.log(f"{self.destination}:{tag} is {artifact.digest}")
+        return count
+
+    def _part(self, part: Part, *, is_named_later: bool) -> int:
+        artifact = part.artifact
+        if part.tags:
+            is_there = all(self._points(tag, artifact.digest) for tag in part.tags)
+        else:
+            is_there = self.client.has_manifest(self.destination, artifact.digest, types=TYPES)
+        if is_there:
+            return 0
+        self._blobs(artifact)
+        if not is_named_later:
+            for reference in part.tags or (artifact.digest,):
+                self.client.put_manifest(
+                    self.destination,
+                    reference,
+                    artifact.body.media_type,
+                    bytes(artifact.body.content),
+                )
+        return 1
+
+    def _points(self, tag: str, digest: str) -> bool:
+        return self.client.tagged_digest(self.destination, tag, types=TYPES) == digest
+
+    def _may_tag(self, artifact: Artifact, tag: str) -> bool:
+        """Look again: the tag may have moved since the plan was made, here or there."""
+        if not Tag.objects.filter(artifact=artifact, name=tag).exists():
+            self.run.log(f"{tag} points elsewhere by now; it is not copied")
+            return False
+        if self.policy.is_overriding:
+            return True
+        there = self.client.tagged_digest(self.destination, tag, types=TYPES)
+        if there and there != artifact.digest:
+            self.run.log(f"{self.destination}:{tag} is {there} there and stays so")
+        return not there
+
+    # --- Blobs ------------------------------------------------------------------------------------
+
+    def _blobs(self, artifact: Artifact) -> None:
+        used = ArtifactBlob.objects.filter(artifact=artifact).order_by("-size")
+        sizes = dict(used.values_list("blob_id", "size"))
+        elsewhere = self._elsewhere(artifact, sizes)
+        local = threading.local()
+        registry_name = artifact.repository.registry_name
+
+        def send(digest: str) -> None:
+            client: RemoteClient | None = getattr(local, "client", None)
+            if client is None:
+                client = local.client = client_of(self.address)
+                client.pause = self.meter.pause
+            if client.has_blob(self.destination, digest):
+                return
+            client.put_blob(
+                self.destination,
+                digest,
+                sizes[digest],
+                _opener(registry_name, digest, self.meter),
+                mount_from=elsewhere.get(digest, ""),
+                piece=PIECE_BYTES if self.policy.is_chunked else 0,
+            )
+
+        self._all(send, list(sizes))
+
+    def _all(self, send: Callable[[str], None], digests: Sequence[str]) -> None:
+        """Send in threads, and look up meanwhile whether the run is to go on."""
+        if not digests:
+            return
+        with ThreadPoolExecutor(min(_THREADS, len(digests))) as pool:
+            waiting = {pool.submit(send, digest) for digest in digests}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    self.run.progress(done=self.meter.sent)
+            except BaseException:
+                self.meter.ended.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _elsewhere(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
+        """Guess in which other repository there each blob may be: where this policy puts it."""
+        wanted = filters.read(self.policy.filters)
+        links = RepositoryBlob.objects.filter(
+            digest__in=sizes,
+            kind=RepositoryBlob.Kind.LAYER,
+            state=RepositoryBlob.State.PRESENT,
+            repository__project__deleted_at=None,
+        ).exclude(repository=artifact.repository)
+        found: dict[str, str] = {}
+        for link in links.select_related("repository__project").order_by("pk")[:1000]:
+            name = link.repository.name
+            if link.digest in found or not wanted.takes_repository(name):
+                continue
+            with contextlib.suppress(BadRequest):
+                there = planning.destination_of(self.policy, name)
+                if there != self.destination:
+                    found[link.digest] = there
+        return found
+
+
+def _opener(
+    registry_name: str, digest: str, meter: Meter
+) -> Callable[[int], contextlib.AbstractContextManager[BinaryIO]]:
+    """Return what opens our blob at an offset, counted by the meter as it is read."""
+
+    @contextlib.contextmanager
+    def opened(offset: int) -> Iterator[BinaryIO]:
+        with upstream.open_blob(registry_name, digest) as stream:
+            if stream is None:
+                raise RegistryRejectedError(404, "BLOB_UNKNOWN", (digest,))
+            _skip(stream, offset)
+            yield cast(BinaryIO, _Counted(stream, meter))
+
+    return opened
+
+
+def _skip(stream: BinaryIO, offset: int) -> None:
+    if offset and stream.seekable():
+        stream.seek(offset)
+        return
+    while offset:
+        read = len(stream.read(min(offset, _READ_BYTES)))
+        if not read:
+            raise RegistryUnavailableError("the blob is shorter than it was")
+        offset -= read
+
+
+class _Counted:
+    def __init__(self, stream: BinaryIO, meter: Meter) -> None:
+        self._stream = stream
+        self._meter = meter
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self._meter.count(len(content))
+        return content
