@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
-from registry_sync import executions, queues, relay
+from registry_sync import executions, queues, relay, statistics
 from registry_sync.failpoints import hit
 from registry_sync.runs import Run
 
@@ -15,6 +15,8 @@ KIND = "housekeeping"
 _KEEP_EXECUTIONS = 500
 _KEEP = datetime.timedelta(days=90)
 _KEEP_EVENTS = datetime.timedelta(days=7)
+# A year and a month: the same month of last year can be looked at beside this one.
+_KEEP_PULLS = datetime.timedelta(days=400)
 
 
 def run(run: Run) -> None:
@@ -33,4 +35,6 @@ def run(run: Run) -> None:
         events += count
         run.check()
     run.log(f"dropped {events} delivered events")
+    pulls = statistics.prune((now - _KEEP_PULLS).date())
+    run.log(f"dropped {pulls} days of pulls")
     queues.forget_workers()

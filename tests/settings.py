@@ -28,6 +28,8 @@ if _DATABASE == "sqlite":
 PASSWORD_HASHERS = ["tests.hashers.CheapArgon2PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 CELERY_TASK_ALWAYS_EAGER = False
+# A test writes what was noted itself.
+MOORAGE_PULL_FLUSH_SECONDS = 0
 
 for _folder in ("keys", "run", "registry", "broker/control"):
     Path(MOORAGE_HOME, _folder).mkdir(parents=True, exist_ok=True)

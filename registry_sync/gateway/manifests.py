@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts import statements
 from accounts.errors import Conflict, NotFound
 from accounts.statements import Statement
-from registry_sync import manifests, trash
+from registry_sync import manifests, statistics, trash
 from registry_sync.gateway.errors import (
     ProtocolError,
     digest_invalid,
@@ -19,7 +19,7 @@ from registry_sync.gateway.errors import (
 )
 from registry_sync.gateway.push import push_manifest
 from registry_sync.gateway.standing import Standing, require_standing
-from registry_sync.manifests import MAX_MANIFEST_BYTES, ManifestError, is_digest
+from registry_sync.manifests import INDEX_TYPES, MAX_MANIFEST_BYTES, ManifestError, is_digest
 from registry_sync.tag_names import is_tag
 
 
@@ -86,7 +86,17 @@ def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpRespo
         "Cache-Control": "no-cache" if standing.is_public else "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    if etag in request.META.get("HTTP_IF_NONE_MATCH", ""):
+    is_known = etag in request.META.get("HTTP_IF_NONE_MATCH", "")
+    if request.method == "GET":
+        statistics.note(
+            standing.repository_id,
+            digest=stored.digest,
+            tag="" if ":" in reference else reference,
+            actor=standing.actor(request),
+            index=stored.content if stored.media_type in INDEX_TYPES else b"",
+            is_sent=not is_known,
+        )
+    if is_known:
         return respond(status=304, content_type=stored.media_type, headers=headers)
     headers["Content-Length"] = str(len(stored.content))
     content = b"" if request.method == "HEAD" else stored.content
