@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.errors import DomainError
 from accounts.models import Project
-from registry_sync import usage
+from registry_sync import recount
 from registry_sync.failpoints import hit
 from registry_sync.models import (
     Artifact,
@@ -25,7 +24,6 @@ from registry_sync.models import (
     Blob,
     Execution,
     ManifestBody,
-    ProjectBlob,
     RepositoryBlob,
     Tag,
     Task,
@@ -205,30 +203,9 @@ def _links(step: Step) -> Iterator[Finding]:
 def _quotas(step: Step) -> Iterator[Finding]:
     """What a project uses must be the sum of what its live artifacts need, each digest once."""
     for project in Project.objects.alive().order_by("pk").iterator(chunk_size=_BATCH):
-        if _quota_problem(project):
-            with transaction.atomic():
-                # Nobody pushes or deletes here while it is counted again.
-                usage.lock(project.pk)
-                problem = _quota_problem(project)
-            if problem:
-                yield Finding("quota", project.name, problem)
+        if problem := recount.problem(project):
+            yield Finding("quota", project.name, problem)
         step("quota")
-
-
-def _quota_problem(project: Project) -> str:
-    live = Artifact.objects.live().filter(repository__project=project)
-    needed = set(live.values_list("body_id", flat=True)) | set(
-        ArtifactBlob.objects.filter(artifact__in=live).values_list("blob_id", flat=True)
-    )
-    counted = ProjectBlob.objects.filter(project=project)
-    digests = set(counted.values_list("digest", flat=True))
-    if extra := digests - needed:
-        return f"{len(extra)} digests are counted that nothing needs"
-    if missing := needed - digests:
-        return f"{len(missing)} digests are needed and not counted"
-    total = counted.aggregate(total=Sum("size"))["total"] or 0
-    used = project.usage.used_bytes if hasattr(project, "usage") else 0
-    return f"{used} bytes are counted instead of {total}" if used != total else ""
 
 
 def _leases(step: Step) -> Iterator[Finding]:
