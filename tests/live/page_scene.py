@@ -9,8 +9,9 @@ from accounts.principals import SYSTEM_ACTOR, Actor, Principal
 from accounts.projects import Changes
 from accounts.robots import Permission, Terms
 from accounts.roles import Role
-from registry_sync import dispatch, labels, trash
+from registry_sync import dispatch, immutable_rules, labels, trash
 from registry_sync.executions import create as create_execution
+from registry_sync.immutability import Rule
 from registry_sync.labels import Look
 from registry_sync.models import Artifact, Repository, Schedule
 
@@ -41,6 +42,7 @@ def make(project_name: str) -> dict[str, str]:
     run = create_execution("bulk_delete", actor=actor, project_id=project.pk, is_exclusive=False)
     trash.delete_tag(hello, "gone", actor=actor, execution_id=run.pk)
     entry = trash.delete_tag(hello, "old", actor=actor)
+    rule = immutable_rules.create(project, rule=Rule("v*"), actor=actor)
     return {
         "project": project.name,
         "empty": empty.name,
@@ -53,6 +55,7 @@ def make(project_name: str) -> dict[str, str]:
         "index": index.digest,
         "trash_entry": str(entry.pk),
         "run": str(run.pk),
+        "immutable_rule": str(rule.pk),
         "execution": str(dispatch.start("fsck", actor=SYSTEM_ACTOR).pk),
         "schedule": str(Schedule.objects.order_by("pk")[0].pk),
         "reset": _reset,

@@ -127,7 +127,7 @@ def test_a_link_works_once_and_looking_does_not_use_it(cast: Cast, signed_in: Si
     path = _path_in(page)
     assert "short" not in text_of(Client().get(path))
     assert Client().post(path, {"password": "short"}).status_code == 422
-    assert Client().get(path).headers["Referrer-Policy"] == "no-referrer"
+    assert Client().get(path).headers["Referrer-Policy"] == "strict-origin"
     _use(page, "a-quite-different-one")
     assert Client().get("/account/reset").status_code == 404
     gone = Client().get(path)
