@@ -1,25 +1,19 @@
 """What the gateway relies on in a registry: held by the one in memory and by the real one."""
 
-import re
-import secrets
-import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 import requests
-from django.conf import settings
 from django.db import transaction
 
-from accounts.crypto import ensure_keys
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 from registry_sync.client.registry import RegistryClient
 from registry_sync.manifests import DOCKER_LIST, OCI_MANIFEST
 from registry_sync.upstream import registry_token
+from tests import bare_registry
 from tests.factories import (
     Image,
     descriptor,
@@ -32,8 +26,6 @@ from tests.factories import (
 from tests.fakes import FakeRegistry
 
 NAME = "team/app"
-TEMPLATE = settings.BASE_DIR / "deploy" / "registry.yml.template"
-_PLACEHOLDER = re.compile(r"@@\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -53,53 +45,11 @@ class Subject:
         self.client.put_manifest(name, image.digest, image.media_type, image.content)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int, program: subprocess.Popen[bytes]) -> None:
-    for _ in range(100):
-        assert program.poll() is None, "the registry ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("the registry does not listen")
-
-
 @pytest.fixture(scope="module")
 def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a registry as ``manage.py up`` does; yield its address."""
-    executable = shutil.which("docker-registry") or shutil.which("registry")
-    assert executable, "install docker-registry"
-    folder, port = tmp_path_factory.mktemp("registry"), _free_port()
-    ensure_keys(settings.MOORAGE_KEYS)
-    values = {
-        "listen": f"127.0.0.1:{port}",
-        "registry_port": str(port),
-        "storage": str(folder / "storage"),
-        "http_secret": secrets.token_hex(),
-        "realm": "http://127.0.0.1/service/token",
-        "service": settings.MOORAGE_TOKEN_SERVICE,
-        "issuer": settings.MOORAGE_TOKEN_ISSUER,
-        "certificates": str(settings.MOORAGE_KEYS / "ca.pem"),
-    }
-    rendered = _PLACEHOLDER.sub(lambda found: values[found[1]], TEMPLATE.read_text())
-    (folder / "registry.yml").write_text(rendered)
-    log = (folder / "log").open("wb")
-    program = subprocess.Popen(
-        [executable, "serve", str(folder / "registry.yml")], stdout=log, stderr=log, cwd=folder
-    )
-    try:
-        _wait_for(port, program)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        program.kill()
-        program.wait()
-        log.close()
+    with bare_registry.running(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture
@@ -289,7 +239,7 @@ class TestManifests:
 
 
 def test_a_registry_that_does_not_listen_is_unavailable() -> None:
-    client = RegistryClient(f"http://127.0.0.1:{_free_port()}", lambda _access: "token")
+    client = RegistryClient(f"http://127.0.0.1:{bare_registry.free_port()}", lambda _access: "token")
     with pytest.raises(RegistryUnavailableError):
         client.head_blob(NAME, some_digest())
 
