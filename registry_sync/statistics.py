@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -210,13 +210,22 @@ def _write(taken: Iterable[Pull]) -> None:
         for (repository, reference, day), sums in sorted(days.items())
         if sums.count or sums.automatic
     ]
-    columns = ("repository_id", "reference", "count", "automatic")
-    last = ("pulled_at", "pulled_by_kind", "pulled_by_name")
     for rows in _batches(total_rows):
-        statements.run(statements.insert_values(PullTotal, columns + last, rows, _ADD_TOTAL))
-    columns = ("repository_id", "reference", "day", "count", "automatic")
+        statements.run(statements.insert_values(PullTotal, _TOTAL, rows, _ADD_TOTAL))
     for rows in _batches(day_rows):
-        statements.run(statements.insert_values(PullDay, columns, rows, _ADD_DAY))
+        statements.run(statements.insert_values(PullDay, _DAY, rows, _ADD_DAY))
+
+
+_TOTAL = (
+    "repository_id",
+    "reference",
+    "count",
+    "automatic",
+    "pulled_at",
+    "pulled_by_kind",
+    "pulled_by_name",
+)
+_DAY = ("repository_id", "reference", "day", "count", "automatic")
 
 
 def _with(sums: Pulls, pull: Pull) -> Pulls:
@@ -227,7 +236,7 @@ def _with(sums: Pulls, pull: Pull) -> Pulls:
     return Pulls(count, sums.automatic, pull.at, caller.kind, caller.name)
 
 
-def _batches(rows: list[tuple[object, ...]]) -> Iterable[list[tuple[object, ...]]]:
+def _batches(rows: Sequence[tuple[object, ...]]) -> Iterable[Sequence[tuple[object, ...]]]:
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         yield rows[start : start + _ROWS_AT_ONCE]
 
@@ -263,9 +272,8 @@ def of_references(
     repository_ids: Collection[int], references: Collection[str]
 ) -> dict[tuple[int, str], Pulls]:
     """Return the pulls of tags and digests, by repository and reference. One query."""
-    rows = PullTotal.objects.filter(
-        repository_id__in=repository_ids, reference__in=set(references) - {""}
-    )
+    wanted = set(references) - {""}
+    rows = PullTotal.objects.filter(repository_id__in=repository_ids, reference__in=wanted)
     return {(row.repository_id, row.reference): _read(row) for row in rows}
 
 

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from accounts.models import Project, User
-from accounts.principals import Principal
+from accounts.principals import Actor, Principal
 from registry_sync import statistics
 from registry_sync.models import PullDay, Repository
 from registry_sync.statistics import Pulls
@@ -195,7 +195,7 @@ class TestWriting:
 
 def pull(repository: Repository, tags: list[str], at: datetime.datetime) -> None:
     """Note one pull of each tag at that time."""
-    actor = statistics.Actor(Principal("user", "bob"))
+    actor = Actor(Principal("user", "bob"))
     for tag in tags:
         statistics._noted.append(
             statistics.Pull(repository.pk, "sha256:" + "0" * 64, tag, actor, at, is_counted=True)
