@@ -34,6 +34,9 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["id"], name="audit_unsealed", condition=models.Q(sequence=None)),
             models.Index(fields=["project_id", "-id"], name="audit_of_project"),
+            # What people look for among millions: who, and what happened to this.
+            models.Index(fields=["actor_name", "-id"], name="audit_of_actor"),
+            models.Index(fields=["resource", "-id"], name="audit_of_resource"),
         ]
 
     def __str__(self) -> str:

@@ -162,7 +162,11 @@ class Artifact(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["repository", "body"], name="artifact_digest_unique")
         ]
-        indexes = [models.Index(fields=["repository", "subject_digest"], name="artifact_subject")]
+        indexes = [
+            models.Index(fields=["repository", "subject_digest"], name="artifact_subject"),
+            # A repository's newest come first, and a list shows a few of many.
+            models.Index(fields=["repository", "-pushed_at", "-id"], name="artifact_recent"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.repository_id}@{self.body_id}"
