@@ -239,7 +239,8 @@ class TestManifests:
 
 
 def test_a_registry_that_does_not_listen_is_unavailable() -> None:
-    client = RegistryClient(f"http://127.0.0.1:{bare_registry.free_port()}", lambda _access: "token")
+    port = bare_registry.free_port()
+    client = RegistryClient(f"http://127.0.0.1:{port}", lambda _access: "token")
     with pytest.raises(RegistryUnavailableError):
         client.head_blob(NAME, some_digest())
 
