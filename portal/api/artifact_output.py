@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from portal.api import query
 from portal.api.endpoint import API_ROOT
 from portal.api.labels import LabelOutput
-from registry_sync import accessories, additions, immutability
+from portal.api.paging import listed
+from registry_sync import accessories, additions, immutability, statistics
 from registry_sync.accessories import Accessory, Place
 from registry_sync.artifact_types import type_of
 from registry_sync.models import (
@@ -24,6 +25,7 @@ from registry_sync.models import (
     Repository,
     Tag,
 )
+from registry_sync.statistics import Pulls
 
 # The contract's parameters; the last three ask for what only a scanner or Notary v1 would know.
 OPTIONS = (
@@ -72,6 +74,15 @@ class Surroundings:
     # The digests of the indexes that hold an artifact, by the artifact's number.
     parents: Mapping[int, Sequence[Place]] = field(default_factory=dict)
     is_immutable: Callable[[Tag], bool] = field(default=lambda _tag: False)
+    # By repository and tag or digest.
+    pulls: Mapping[Place, Pulls] = field(default_factory=dict)
+
+    def pull_time(self, repository_id: int, reference: str) -> str:
+        """Return when it was last pulled, in the contract's form."""
+        pulls = self.pulls.get((repository_id, reference))
+        if pulls is None or pulls.pulled_at is None:
+            return NEVER
+        return pulls.pulled_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class TagOutput(serializers.Serializer[Tag]):
@@ -86,8 +97,9 @@ class TagOutput(serializers.Serializer[Tag]):
     immutable = serializers.SerializerMethodField()
 
     def get_pull_time(self, tag: Tag) -> str:
-        """Return what the contract asks for; pulls are not counted yet."""
-        return NEVER
+        """Return when it was last pulled by name."""
+        around: Surroundings = self.context.get("around", Surroundings())
+        return around.pull_time(tag.repository_id, tag.name)
 
     def get_immutable(self, tag: Tag) -> bool:
         """Return whether a rule holds it, where that was asked for."""
@@ -160,8 +172,8 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         return configurations[0].media_type
 
     def get_pull_time(self, artifact: Artifact) -> str:
-        """Return what the contract asks for; pulls are not counted yet."""
-        return NEVER
+        """Return when it was last pulled, under whatever name."""
+        return self.around.pull_time(artifact.repository_id, artifact.digest)
 
     def get_extra_attrs(self, artifact: Artifact) -> dict[str, Any]:
         """Return what the configuration says: of an image some of it, of a chart all."""
@@ -187,7 +199,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         if not self.around.options.tags:
             return []
         context = {"around": self.around}
-        return list(TagOutput(artifact.tags.all(), many=True, context=context).data)
+        return listed(TagOutput, artifact.tags.all(), context)
 
     def get_labels(self, artifact: Artifact) -> list[dict[str, Any]]:
         """Return its labels, where they were asked for."""
@@ -224,7 +236,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
 
     def _accessories(self, artifact: Artifact, rows: Iterable[Accessory]) -> list[dict[str, Any]]:
         context = {"repository": artifact.repository.name}
-        return list(AccessoryOutput(rows, many=True, context=context).data)
+        return listed(AccessoryOutput, rows, context)
 
 
 def detailed(found: QuerySet[Artifact], options: Options) -> QuerySet[Artifact]:
@@ -247,7 +259,7 @@ def output(rows: Iterable[Artifact], options: Options) -> list[dict[str, Any]]:
     """Show artifacts that were fetched by ``detailed``."""
     artifacts = list(rows)
     context = {"around": _surroundings(artifacts, options)}
-    return list(ArtifactOutput(artifacts, many=True, context=context).data)
+    return listed(ArtifactOutput, artifacts, context)
 
 
 def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundings:
@@ -262,10 +274,17 @@ def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundin
             {digest for _repository_id, digest in places},
         )
     repositories = {artifact.repository_id: artifact.repository for artifact in artifacts}
-    around = Surroundings(options, found, parents)
+    around = Surroundings(options, found, parents, pulls=_pulls(artifacts, options))
     if not options.immutability:
         return around
     return replace(around, is_immutable=immutability_of(repositories.values()))
+
+
+def _pulls(artifacts: Sequence[Artifact], options: Options) -> Mapping[Place, Pulls]:
+    references = {artifact.digest for artifact in artifacts}
+    if options.tags:
+        references |= {tag.name for artifact in artifacts for tag in artifact.tags.all()}
+    return statistics.of_references({artifact.repository_id for artifact in artifacts}, references)
 
 
 def immutability_of(repositories: Iterable[Repository]) -> Callable[[Tag], bool]:

@@ -23,7 +23,7 @@ from portal.api import projects, query
 from portal.api.base import MaySystem, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 
 _TEXTS = {"username": "actor_name", "resource": "resource"}
 _TIMES = {"op_time": "at"}
@@ -217,7 +217,7 @@ def _page(found: QuerySet[AuditEntry], request: Request, output: type[AuditLogOu
     ids = page.rows(query.ordered(found, request, _SORTS).only("pk"))
     rows = AuditEntry.objects.in_bulk([entry.pk for entry in ids])
     return Response(
-        output([rows[entry.pk] for entry in ids if entry.pk in rows], many=True).data,
+        listed(output, [rows[entry.pk] for entry in ids if entry.pk in rows]),
         headers=page.headers(request, page.total(found)),
     )
 

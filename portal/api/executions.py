@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework import serializers
 
 from accounts.errors import NotFound
+from portal.api.paging import listed
 from registry_sync.models import Execution, State, Task, TaskLog
 
 # Our kinds, as the contract calls them; the others are written in capitals.
@@ -93,7 +94,7 @@ class HistoryOutput(serializers.Serializer[Execution]):
 
 def history(executions: list[Execution]) -> list[dict[str, Any]]:
     """Write executions as the contract has them."""
-    return list(HistoryOutput(executions, many=True).data)
+    return listed(HistoryOutput, executions)
 
 
 def find(kind: str, execution_id: int) -> Execution:

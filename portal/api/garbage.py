@@ -14,7 +14,7 @@ from portal.api.base import MaySystem
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.job_schedules import PlanOutput, ScheduleInput
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import dispatch, garbage
 from registry_sync import executions as jobs
 from registry_sync.models import Execution, Schedule
@@ -40,7 +40,7 @@ class CollectionOutput(executions.HistoryOutput):
 
 def _history(runs: list[Execution]) -> list[dict[str, Any]]:
     prefetch_related_objects(runs, "tasks")
-    return list(CollectionOutput(runs, many=True).data)
+    return listed(CollectionOutput, runs)
 
 
 class ListCollections(MaySystem):

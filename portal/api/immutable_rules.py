@@ -14,7 +14,7 @@ from portal.api import projects, query
 from portal.api.base import SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import immutable_rules
 from registry_sync.immutability import Rule, rule_of
 from registry_sync.immutable_rules import Preview
@@ -119,7 +119,7 @@ class ImmutableRules(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            ImmutableRuleOutput(page.rows(found), many=True).data,
+            listed(ImmutableRuleOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 

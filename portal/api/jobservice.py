@@ -13,6 +13,7 @@ from portal.api import executions
 from portal.api.base import MaySystem
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
+from portal.api.paging import listed
 from registry_sync import dispatch, queues
 from registry_sync import executions as jobs
 from registry_sync.models import Task, Worker
@@ -96,7 +97,7 @@ class Pools(Endpoint):
 
     def get(self, request: Request) -> Response:
         """List the worker processes that live."""
-        return Response(list(PoolOutput(queues.workers(), many=True).data))
+        return Response(listed(PoolOutput, queues.workers()))
 
 
 class PoolWorkers(Endpoint):
@@ -114,7 +115,7 @@ class PoolWorkers(Endpoint):
             if pool_id not in {worker.name for worker in queues.workers()}:
                 raise NotFound("there is no such pool")
             held = held.filter(worker=pool_id)
-        return Response(list(WorkerOutput(held, many=True).data))
+        return Response(listed(WorkerOutput, held))
 
 
 class OneJob(Endpoint):
@@ -154,7 +155,7 @@ class Queues(Endpoint):
     def get(self, request: Request) -> Response:
         """List what waits of each kind, and for how long."""
         found = queues.figures([*dispatch.KINDS, queues.SCHEDULER])
-        return Response(list(QueueOutput(found, many=True).data))
+        return Response(listed(QueueOutput, found))
 
 
 class OneQueue(Endpoint):

@@ -16,7 +16,7 @@ from portal.api import query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import labels
 from registry_sync.labels import Look
 from registry_sync.models import Label
@@ -87,7 +87,7 @@ class Labels(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            LabelOutput(page.rows(found), many=True).data,
+            listed(LabelOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 

@@ -14,7 +14,7 @@ from portal.api import projects, query
 from portal.api.base import SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 
 _ROLE_NAMES = {
     Role.PROJECT_ADMIN: "projectAdmin",
@@ -91,7 +91,7 @@ class Members(Endpoint):
             found = found.filter(user__username__icontains=name)
         page = Page.of(request)
         return Response(
-            MemberOutput(page.rows(found), many=True).data,
+            listed(MemberOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 

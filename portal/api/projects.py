@@ -6,8 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -25,7 +24,7 @@ from portal.api.cve_allowlist import read as read_allowlist
 from portal.api.cve_allowlist import shown as shown_allowlist
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import project_removal
 from registry_sync.models import Repository
 
@@ -113,12 +112,17 @@ class ProjectOutput(serializers.Serializer[Project]):
     togglable = serializers.SerializerMethodField()
     current_user_role_id = serializers.SerializerMethodField()
     current_user_role_ids = serializers.SerializerMethodField()
-    repo_count = serializers.IntegerField()
+    repo_count = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
 
     def get_deleted(self, project: Project) -> bool:
         """Tell whether the project is gone."""
         return project.deleted_at is not None
+
+    def get_repo_count(self, project: Project) -> int:
+        """Return how many repositories something was pushed to."""
+        counts: dict[int, int] = self.context["counts"]
+        return counts.get(project.pk, 0)
 
     def get_togglable(self, project: Project) -> bool:
         """Tell whether the caller may make the project public or private."""
@@ -173,7 +177,7 @@ class Projects(Endpoint):
         found = _filtered(Project.objects.visible_to(self.principal), request)
         page = Page.of(request)
         return Response(
-            output(page.rows(detailed(found)), self.principal),
+            output(page.rows(found.select_related("owner")), self.principal),
             headers=page.headers(request, page.total(found)),
         )
 
@@ -300,7 +304,7 @@ def find(request: Request, name_or_id: str, *, principal: Principal) -> Project:
     sign in whether or not there is such a project.
     """
     is_name = query.boolean(request.headers.get("X-Is-Resource-Name"), "X-Is-Resource-Name")
-    visible = detailed(Project.objects.visible_to(principal))
+    visible = Project.objects.visible_to(principal).select_related("owner")
     project = None
     if not is_name and name_or_id.isascii() and name_or_id.isdigit():
         if len(name_or_id) < 19:
@@ -333,19 +337,6 @@ def _filtered(found: QuerySet[Project], request: Request) -> QuerySet[Project]:
     return query.ordered(found, request, _SORTS)
 
 
-def detailed(found: QuerySet[Project]) -> QuerySet[Project]:
-    """Add what the output shows, in the same query."""
-    counts = (
-        Repository.objects.pushed()
-        .filter(project=OuterRef("pk"))
-        .order_by()
-        .values("project")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    return found.select_related("owner").annotate(repo_count=Coalesce(Subquery(counts), 0))
-
-
 def output(
     shown: Iterable[Project], principal: Principal, *, form: type[ProjectOutput] = ProjectOutput
 ) -> list[dict[str, Any]]:
@@ -355,8 +346,10 @@ def output(
     if principal.user_id is not None:
         members = ProjectMember.objects.filter(user_id=principal.user_id, project__in=rows)
         roles = dict(members.values_list("project_id", "role"))
-    context = {"roles": roles, "principal": principal}
-    return list(form(rows, many=True, context=context).data)
+    pushed = Repository.objects.pushed().filter(project__in=rows).order_by().values("project_id")
+    counts = dict(pushed.annotate(n=Count("pk")).values_list("project_id", "n"))
+    context = {"roles": roles, "counts": counts, "principal": principal}
+    return listed(form, rows, context)
 
 
 def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:

@@ -17,7 +17,7 @@ from portal.api import query
 from portal.api.base import MaySystem
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 
 _MAX_BYTES = 2**63 - 1
 _SORTS = {
@@ -146,4 +146,4 @@ def _find(quota_id: int) -> Project:
 
 
 def _output(rows: Iterable[Project]) -> list[dict[str, Any]]:
-    return list(QuotaOutput(rows, many=True).data)
+    return listed(QuotaOutput, rows)

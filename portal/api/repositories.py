@@ -1,11 +1,11 @@
 """Repositories: list, look at, describe, delete."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 from urllib.parse import unquote
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +17,7 @@ from portal.api import artifact_filters, projects, query
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import repositories, trash
 from registry_sync.models import Artifact, Repository
 
@@ -37,10 +37,15 @@ class RepositoryOutput(serializers.Serializer[Repository]):
     project_id = serializers.IntegerField()
     name = serializers.CharField()
     description = serializers.CharField()
-    artifact_count = serializers.IntegerField()
+    artifact_count = serializers.SerializerMethodField()
     pull_count = serializers.SerializerMethodField()
     creation_time = serializers.DateTimeField(source="created_at", default_timezone=UTC)
     update_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+
+    def get_artifact_count(self, repository: Repository) -> int:
+        """Return how many were pushed for their own sake."""
+        counts: dict[int, int] = self.context["counts"]
+        return counts.get(repository.pk, 0)
 
     def get_pull_count(self, repository: Repository) -> int:
         """Return what the contract asks for; pulls are not counted yet."""
@@ -58,7 +63,7 @@ class Repositories(Endpoint):
     def get(self, request: Request) -> Response:
         """List the repositories of every project in which the caller may."""
         allowed = access.projects_where(self.principal, "repository:list")
-        return _page(detailed().filter(project__in=allowed), request)
+        return _page(present().filter(project__in=allowed), request)
 
 
 class ProjectRepositories(Endpoint):
@@ -71,7 +76,7 @@ class ProjectRepositories(Endpoint):
         """List a project's repositories."""
         project = projects.find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "repository:list", project)
-        return _page(detailed().filter(project=project), request)
+        return _page(present().filter(project=project), request)
 
 
 class OneRepository(Endpoint):
@@ -88,7 +93,7 @@ class OneRepository(Endpoint):
     def get(self, request: Request, name_or_id: str, path: str) -> Response:
         """Show one repository."""
         repository = find(self, request, name_or_id, path, action="repository:read")
-        return Response(RepositoryOutput(repository).data)
+        return Response(output([repository])[0])
 
     def put(self, request: Request, name_or_id: str, path: str) -> Response:
         """Change the description."""
@@ -122,27 +127,27 @@ def within(project: Project, path: str) -> Repository:
     path = unquote(path)
     repository = None
     if "\0" not in path:
-        repository = detailed().filter(project=project, path=path).first()
+        repository = present().filter(project=project, path=path).first()
     if repository is None:
         raise NotFound("repository not found")
     return repository
 
 
-def detailed() -> QuerySet[Repository]:
-    """Those into which something was pushed, with what the output shows."""
-    counts = (
-        artifact_filters.top_level(Artifact.objects.live())
-        .filter(repository=OuterRef("pk"))
-        .order_by()
-        .values("repository")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    return (
-        Repository.objects.pushed()
-        .select_related("project")
-        .annotate(artifact_count=Coalesce(Subquery(counts), 0))
-    )
+def present() -> QuerySet[Repository]:
+    """Those into which something was pushed."""
+    return Repository.objects.pushed().select_related("project")
+
+
+def output(rows: Sequence[Repository]) -> list[dict[str, Any]]:
+    """Show repositories as the contract has them."""
+    return listed(RepositoryOutput, rows, {"counts": counts_of(rows)})
+
+
+def counts_of(rows: Sequence[Repository]) -> dict[int, int]:
+    """Count the artifacts of these repositories, which are those of one page."""
+    own = artifact_filters.top_level(Artifact.objects.live()).filter(repository__in=rows)
+    counted = own.order_by().values("repository_id").annotate(n=Count("pk"))
+    return dict(counted.values_list("repository_id", "n"))
 
 
 def named(found: QuerySet[Repository], text: str) -> QuerySet[Repository]:
@@ -161,10 +166,8 @@ def _page(found: QuerySet[Repository], request: Request) -> Response:
             found = named(found, value[1:]) if value.startswith("~") else _exactly(found, value)
     found = query.ordered(found.order_by("project__name", "path"), request, _SORTS)
     page = Page.of(request)
-    return Response(
-        RepositoryOutput(page.rows(found), many=True).data,
-        headers=page.headers(request, page.total(found)),
-    )
+    rows = page.rows(found)
+    return Response(output(rows), headers=page.headers(request, page.total(found)))
 
 
 def _exactly(found: QuerySet[Repository], name: str) -> QuerySet[Repository]:

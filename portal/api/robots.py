@@ -18,7 +18,7 @@ from portal.api import query, robot_permissions
 from portal.api.base import SignedIn
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 
 _SORTS = {"name": "name", "creation_time": "created_at", "update_time": "updated_at"}
 _DAY = datetime.timedelta(days=1)
@@ -182,7 +182,7 @@ class Robots(Endpoint):
         page = Page.of(request)
         rows = page.rows(found.prefetch_related("grants__project"))
         return Response(
-            RobotOutput(rows, many=True).data,
+            listed(RobotOutput, rows),
             headers=page.headers(request, page.total(found)),
         )
 

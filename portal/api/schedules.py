@@ -12,7 +12,7 @@ from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.jobservice import ListJobs
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import queues
 from registry_sync.models import Schedule
 
@@ -49,7 +49,7 @@ class Schedules(Endpoint):
         """List them."""
         found = Schedule.objects.order_by("pk")
         page = Page.of(request)
-        shown = list(ScheduleOutput(page.rows(found), many=True).data)
+        shown = listed(ScheduleOutput, page.rows(found))
         return Response(shown, headers=page.headers(request, page.total(found)))
 
 

@@ -13,6 +13,7 @@ from portal.api import projects, query, repositories
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
+from portal.api.paging import listed
 from registry_sync.models import Artifact, Repository, Tag
 
 # Of each kind; who wants more searches for more.
@@ -28,7 +29,12 @@ class SearchRepositoryOutput(serializers.Serializer[Repository]):
     project_public = serializers.BooleanField(source="project.is_public")
     repository_name = serializers.CharField(source="name")
     pull_count = serializers.SerializerMethodField()
-    artifact_count = serializers.IntegerField()
+    artifact_count = serializers.SerializerMethodField()
+
+    def get_artifact_count(self, repository: Repository) -> int:
+        """Return how many were pushed for their own sake."""
+        counts: dict[int, int] = self.context["counts"]
+        return counts.get(repository.pk, 0)
 
     def get_pull_count(self, repository: Repository) -> int:
         """Return what the contract asks for; pulls are not counted yet."""
@@ -70,17 +76,16 @@ class Search(Endpoint):
         text = query.text(request, "q").strip()
         visible = Project.objects.visible_to(self.principal)
         listable = access.projects_where(self.principal, "repository:list")
-        named = repositories.detailed().filter(project__in=listable).order_by("path", "pk")
+        named = repositories.present().filter(project__in=listable).order_by("path", "pk")
+        found = list(repositories.named(named, text)[:LIMIT])
+        counts = {"counts": repositories.counts_of(found)}
         return Response(
             {
                 "project": projects.output(
-                    projects.detailed(visible.filter(name__icontains=text))[:LIMIT],
+                    visible.filter(name__icontains=text).select_related("owner")[:LIMIT],
                     self.principal,
                 ),
-                "repository": [
-                    SearchRepositoryOutput(found).data
-                    for found in repositories.named(named, text)[:LIMIT]
-                ],
+                "repository": listed(SearchRepositoryOutput, found, counts),
                 "tag": _tags(text, self),
                 "artifact": _artifacts(text, self),
             }
@@ -97,7 +102,7 @@ def _tags(text: str, endpoint: Endpoint) -> list[Any]:
         .select_related("repository__project", "artifact")
         .order_by("name", "pk")
     )
-    return SearchTagOutput(found[:LIMIT], many=True).data
+    return listed(SearchTagOutput, found[:LIMIT])
 
 
 def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
@@ -113,4 +118,4 @@ def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
         .defer("config")
         .order_by("pk")
     )
-    return SearchArtifactOutput(found[:LIMIT], many=True).data
+    return listed(SearchArtifactOutput, found[:LIMIT])

@@ -12,7 +12,7 @@ from portal.api import query
 from portal.api.base import People
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from portal.api.users import oneself
 
 
@@ -43,7 +43,7 @@ class Sessions(Endpoint):
         page = Page.of(request)
         context = {"session_key": request._request.session.session_key}
         return Response(
-            SessionOutput(page.rows(found), many=True, context=context).data,
+            listed(SessionOutput, page.rows(found), context),
             headers=page.headers(request, page.total(found)),
         )
 

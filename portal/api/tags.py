@@ -13,7 +13,7 @@ from portal.api.artifact_output import Surroundings, TagOutput, immutability_of
 from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import copying, trash
 from registry_sync.models import Tag
 
@@ -51,7 +51,7 @@ class ArtifactTags(Endpoint):
             around = Surroundings(is_immutable=immutability_of([repository]))
         context = {"around": around}
         return Response(
-            TagOutput(page.rows(found), many=True, context=context).data,
+            listed(TagOutput, page.rows(found), context),
             headers=page.headers(request, page.total(found)),
         )
 

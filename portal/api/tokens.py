@@ -13,7 +13,7 @@ from portal.api import query
 from portal.api.base import InPerson, People
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from portal.api.users import oneself
 
 _SORTS = {"id": "pk", "name": "name", "creation_time": "created_at"}
@@ -74,7 +74,7 @@ class Tokens(Endpoint):
         found = query.ordered(personal_tokens.of_user(user), request, _SORTS)
         page = Page.of(request)
         return Response(
-            TokenOutput(page.rows(found), many=True).data,
+            listed(TokenOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 

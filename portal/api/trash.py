@@ -16,7 +16,7 @@ from portal.api import query
 from portal.api.base import Administrators, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 from registry_sync import dispatch, purging, restoring
 from registry_sync.models import TrashEntry
 from registry_sync.restoring import Tags
@@ -168,7 +168,7 @@ class TrashedProjects(Endpoint):
         sorts = {"name": "name", **{name: name for name in _TIMES}}
         found = query.ordered(found.order_by("-deleted_at", "-pk"), request, sorts)
         page = Page.of(request)
-        shown = TrashedProjectOutput(page.rows(found), many=True).data
+        shown = listed(TrashedProjectOutput, page.rows(found))
         return Response(shown, headers=page.headers(request, page.total(found)))
 
 
@@ -235,5 +235,5 @@ def _page(request: Request, found: QuerySet[TrashEntry]) -> Response:
     found = query.ordered(found.order_by("-pk"), request, _SORTS)
     page = Page.of(request)
     rows = page.rows(found.select_related("repository__project"))
-    shown = TrashOutput(rows, many=True).data
+    shown = listed(TrashOutput, rows)
     return Response(shown, headers=page.headers(request, page.total(found)))

@@ -12,6 +12,7 @@ from portal.api import query
 from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
+from portal.api.paging import listed
 from portal.api.permissions import PermissionOutput
 
 _PROJECT_SCOPE = re.compile(r"/project/([0-9]{1,18})")
@@ -43,7 +44,7 @@ class CurrentPermissions(Endpoint):
             if not is_relative:
                 path = f"{scope}/{path}".rstrip("/")
             shown.append({"resource": path or ".", "action": verb})
-        return Response(PermissionOutput(shown, many=True).data)
+        return Response(listed(PermissionOutput, shown))
 
     def _actions(self, scope: str) -> frozenset[str]:
         if scope == "/system":

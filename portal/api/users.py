@@ -16,7 +16,7 @@ from portal.api import query
 from portal.api.base import Administrators, InPerson, MaySystem, People, SignedIn, principal_of
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
-from portal.api.paging import Page
+from portal.api.paging import Page, listed
 
 _SORTS = {
     "user_id": "pk",
@@ -154,7 +154,7 @@ class Users(Endpoint):
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
         return Response(
-            UserOutput(page.rows(found), many=True).data,
+            listed(UserOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 
@@ -187,7 +187,7 @@ class UserSearch(Endpoint):
         found = everybody.filter(**{lookup: name})
         page = Page.of(request)
         return Response(
-            FoundUserOutput(page.rows(found), many=True).data,
+            listed(FoundUserOutput, page.rows(found)),
             headers=page.headers(request, page.total(found)),
         )
 
