@@ -1,0 +1,530 @@
+"""The protocol of pushes and collection, in any order its steps can have, over a real registry.
+
+The actions are those of the model that the protocol was checked with: two pushers in two
+repositories that share a layer; two collectors that stop at each numbered step, die there, or go
+on long after others have taken their claims over; deletion, restoring, purge; and time that may be
+over anywhere. After each step: what was acknowledged is there. In the end: it is pulled back
+identical, quotas add up, fsck is clean, and what nothing needs is gone, to the byte.
+
+``MOORAGE_TEST_SOAK`` multiplies how many sequences are tried.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.conf import settings
+from django.db import connection
+from django.test import Client, override_settings
+from django.utils import timezone
+from hypothesis import HealthCheck, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from accounts import access, docker_tokens, projects, scopes
+from accounts.credentials import principal_of_user
+from accounts.errors import DomainError
+from accounts.models import Project, User
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import (
+    catalog,
+    fsck,
+    garbage_candidates,
+    garbage_claims,
+    garbage_links,
+    garbage_sweep,
+    garbage_tombstones,
+    purging,
+    restoring,
+    trash,
+    upstream,
+)
+from registry_sync.client.registry import RegistryClient
+from registry_sync.gateway import blobs, precheck, push, uploads
+from registry_sync.models import Artifact, Blob, Repository, RepositoryBlob, Tag
+from registry_sync.storage.base import Link
+from registry_sync.storage.configured import storage
+from registry_sync.upstream import registry_token
+from tests import bare_registry
+from tests.conftest import make_user
+from tests.factories import Image, digest_of, make_image
+from tests.registry_sync.collecting import pass_time
+from tests.registry_sync.trashing import recount
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
+SOAK = int(os.environ.get("MOORAGE_TEST_SOAK", "1"))
+PUSHERS = st.integers(0, 1)
+COLLECTORS = st.integers(0, 1)
+
+
+class DiedError(BaseException):
+    """What ends a collector at a failpoint, as a signal would: nobody catches it."""
+
+
+class Run:
+    """Stands in for a job's run: always ours, never stopped."""
+
+    def hold(self) -> None:
+        """Hold nothing."""
+
+    def log(self, line: str) -> None:
+        """Write nothing."""
+
+    def progress(self, **_facts: object) -> None:
+        """Note nothing."""
+
+
+class Collector(threading.Thread):
+    """One collection that halts at every numbered step until it is told to go on."""
+
+    def __init__(self) -> None:
+        """Start it; ``advance`` brings it to its first step."""
+        super().__init__(daemon=True)
+        self.place = "begin"
+        self.error: BaseException | None = None
+        self._here = threading.Semaphore(0)
+        self._go = threading.Semaphore(0)
+        self._dies = False
+        self.start()
+
+    def run(self) -> None:
+        """Collect: everything but the job around it."""
+        self._go.acquire()
+        try:
+            _collect_all()
+        except DiedError:
+            pass
+        except BaseException as error:
+            self.error = error
+        finally:
+            connection.close()
+            self.place = "end"
+            self._here.release()
+
+    def halt(self, place: str) -> None:
+        """Wait here; die where that is what comes."""
+        self.place = place
+        self._here.release()
+        self._go.acquire()
+        if self._dies:
+            raise DiedError
+
+    def advance(self, *, dies: bool = False) -> None:
+        """Go on to the next step, or die where it is."""
+        if self.place == "end":
+            return
+        self._dies = dies
+        self._go.release()
+        assert self._here.acquire(timeout=30), f"a collector hangs behind {self.place}"
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended or died."""
+        return self.place == "end"
+
+
+def _hit(place: str) -> None:
+    """Halt a collector at a failpoint; within a transaction nobody else could go on."""
+    thread = threading.current_thread()
+    if isinstance(thread, Collector) and not connection.in_atomic_block:
+        thread.halt(place)
+
+
+def _collect_all() -> None:
+    """Recover, take over, claim and sweep, then links and tombstones: a run without its job."""
+    shelf, run = storage(), Run()
+    garbage_sweep.recover(shelf)
+    garbage_sweep.finish_abandoned(shelf, owner="model")
+    before = garbage_candidates.old_before(timezone.now())
+    garbage_candidates.stage(shelf, before=before)
+    _hit("gc.marked")
+    for page in garbage_candidates.pages():
+        digests = [candidate.digest for candidate in page]
+        claim = garbage_claims.claim(digests, owner="model", before=before)
+        garbage_sweep.remove(shelf, claim)
+    garbage_links.collect(run, shelf, before=before)  # type: ignore[arg-type]
+    garbage_tombstones.look_again(run, shelf)  # type: ignore[arg-type]
+    garbage_candidates.clear()
+
+
+class Pusher:
+    """A client that pushes one image into its repository, request by request."""
+
+    def __init__(self, repository: Repository, image: Image, address: str, owner: User) -> None:
+        """It has done nothing yet."""
+        self.repository, self.image, self.tag, self.address = repository, image, "latest", address
+        self.name, self.owner = repository.name, owner
+        # What it was told is there; whether grace ran out since.
+        self.has: set[str] = set()
+        self.is_late = False
+        # Digests whose upload is announced and not yet sent: their places in the registry.
+        self.open: dict[str, str] = {}
+
+    def call(self, method: str, path: str, body: bytes = b"", **more: Any) -> Any:
+        """Ask the gateway."""
+        token = _token(self.owner, f"repository:{self.name}:pull,push", more.pop("scope", ""))
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+        return Client().generic(
+            method,
+            path,
+            data=body,
+            content_type=more.pop("content_type", "application/octet-stream"),
+            headers=headers,
+        )
+
+    def head(self, content: bytes) -> int:
+        """Ask whether a blob is here."""
+        digest = digest_of(content)
+        answer = self.call("HEAD", f"/v2/{self.name}/blobs/{digest}")
+        if answer.status_code == 200:
+            self.has.add(digest)
+        return int(answer.status_code)
+
+    def begin(self, content: bytes) -> None:
+        """Open an upload, and be let through with its end."""
+        digest = digest_of(content)
+        answer = self.call("POST", f"/v2/{self.name}/blobs/uploads/")
+        assert answer.status_code == 202, answer.content
+        place = f"{answer['Location']}&digest={digest}"
+        let = self.call(
+            "GET",
+            "/_internal/upload_precheck",
+            headers={"X-Original-URI": place, "X-Original-Method": "PUT"},
+        )
+        if let.status_code == 204:
+            self.open[digest] = place
+        else:
+            assert let["X-Moorage-Status"] == "503", let.headers
+
+    def finish(self, content: bytes, *, is_cut: bool = False) -> None:
+        """Send the bytes to the registry, as nginx does; or break off."""
+        digest = digest_of(content)
+        place = self.open.pop(digest)
+        token = registry_token([(self.repository.registry_name, ("pull", "push"))])
+        answer = requests.put(
+            f"{self.address}{place}",
+            data=content[:-1] if is_cut else content,
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/octet-stream",
+            },
+            timeout=20,
+        )
+        if is_cut:
+            assert answer.status_code == 400
+            return
+        assert answer.status_code == 201, answer.text
+        self.has.add(digest)
+
+    def mount(self, content: bytes, source: Repository) -> None:
+        """Mount a blob from the other repository."""
+        digest = digest_of(content)
+        path = f"/v2/{self.name}/blobs/uploads/?mount={digest}&from={source.name}"
+        answer = self.call("POST", path, scope=f"repository:{source.name}:pull")
+        assert answer.status_code in (201, 202), answer.content
+        if answer.status_code == 201:
+            self.has.add(digest)
+
+    def put(self) -> int:
+        """Push the manifest; what it was told is here must be, unless it came late."""
+        before = _tagged(self.repository, self.tag)
+        answer = self.call(
+            "PUT",
+            f"/v2/{self.name}/manifests/{self.tag}",
+            self.image.content,
+            content_type=self.image.media_type,
+        )
+        status = int(answer.status_code)
+        assert status in (201, 400, 503), answer.content
+        if status == 201:
+            assert _tagged(self.repository, self.tag) == self.image.digest
+            return status
+        # I8: what was refused leaves no trace.
+        assert _tagged(self.repository, self.tag) == before
+        if status == 400:
+            assert b"MANIFEST_BLOB_UNKNOWN" in answer.content
+            lost = answer.json()["errors"][0]["detail"]["digest"]
+            assert self.is_late or lost not in self.has, f"{lost} was said to be here"
+            self.has.discard(lost)
+        return status
+
+
+@lru_cache(maxsize=1000)
+def _token(owner: User, *wanted: str) -> str:
+    principal = principal_of_user(owner)
+    grants = access.granted(principal, scopes.parse([scope for scope in wanted if scope]))
+    return docker_tokens.issue(principal, grants, lifetime=3000)
+
+
+def _tagged(repository: Repository, tag: str) -> str:
+    row = Tag.objects.filter(repository=repository, name=tag).first()
+    return "" if row is None or row.artifact is None else row.artifact.digest
+
+
+class Protocol(RuleBasedStateMachine):
+    """Every action of the model; what must hold after each, and at the end."""
+
+    address = ""
+    owner: User
+    project: Project
+
+    def __init__(self) -> None:
+        """Two repositories, two images with one layer in common."""
+        super().__init__()
+        number = Repository.objects.count()
+        shared = make_image(f"shared {number}").blobs[1]
+        self.pushers = [
+            Pusher(
+                catalog.open_repository(self.project.pk, f"r{number + n}"),
+                make_image(f"image {number} {n}", layers=(shared,)),
+                self.address,
+                self.owner,
+            )
+            for n in range(2)
+        ]
+        self.shared = shared
+        self.collectors: list[Collector | None] = [None, None]
+
+    # --- Pushers ------------------------------------------------------------------------------
+
+    @rule(who=PUSHERS, part=st.integers(0, 1))
+    def head(self, who: int, part: int) -> None:
+        """HEAD a blob."""
+        self.pushers[who].head(self.pushers[who].image.blobs[part])
+
+    @rule(who=PUSHERS, part=st.integers(0, 1))
+    def begin(self, who: int, part: int) -> None:
+        """Open an upload and pass the precheck."""
+        if not self._is_held_by_a_halted_one(self.pushers[who].image.blobs[part]):
+            self.pushers[who].begin(self.pushers[who].image.blobs[part])
+
+    @rule(who=PUSHERS, part=st.integers(0, 1), is_cut=st.booleans())
+    def finish(self, who: int, part: int, *, is_cut: bool) -> None:
+        """Send what was announced."""
+        content = self.pushers[who].image.blobs[part]
+        if digest_of(content) in self.pushers[who].open:
+            self.pushers[who].finish(content, is_cut=is_cut)
+
+    @rule(who=PUSHERS)
+    def upload_what_is_missing(self, who: int) -> None:
+        """Do as docker does: ask, and send what is not there."""
+        pusher = self.pushers[who]
+        for content in pusher.image.blobs:
+            if self._is_held_by_a_halted_one(content):
+                return
+            if pusher.head(content) != 200:
+                pusher.begin(content)
+                if digest_of(content) in pusher.open:
+                    pusher.finish(content)
+
+    @rule(who=PUSHERS)
+    def mount(self, who: int) -> None:
+        """Mount the shared layer from the other repository."""
+        self.pushers[who].mount(self.shared, self.pushers[1 - who].repository)
+
+    @rule(who=PUSHERS, before=st.integers(0, 4), after=st.integers(0, 4))
+    def put(self, who: int, before: int, after: int) -> None:
+        """Push the manifest, while collectors go on between its pin, its PUT and its commit."""
+        pusher = self.pushers[who]
+        if self._is_held_by_a_halted_one(pusher.image.content):
+            return
+        store = push._store
+
+        def between(*given: Any) -> None:
+            self._step(before)
+            store(*given)
+            self._step(after)
+
+        push._store = between  # type: ignore[assignment]
+        try:
+            note(f"PUT manifest: {pusher.put()}")
+        finally:
+            push._store = store
+
+    def _step(self, count: int) -> None:
+        for _ in range(count):
+            for collector in self.collectors:
+                if collector is not None:
+                    collector.advance()
+
+    def _is_held_by_a_halted_one(self, content: bytes) -> bool:
+        """Whether a push would wait its five seconds for a collector that halts: it is 503."""
+        rows = Blob.objects.filter(digest=digest_of(content), state=Blob.State.DELETING)
+        return rows.filter(claimed_until__gte=timezone.now()).exists()
+
+    # --- Collectors ---------------------------------------------------------------------------
+
+    @rule(who=COLLECTORS)
+    def collect(self, who: int) -> None:
+        """Begin a collection, or go on with one."""
+        collector = self.collectors[who]
+        if collector is None or collector.is_over:
+            collector = self.collectors[who] = Collector()
+        collector.advance()
+        note(f"collector {who} is at {collector.place}")
+
+    @rule(who=COLLECTORS, steps=st.integers(1, 12))
+    def collect_far(self, who: int, steps: int) -> None:
+        """Go on for several steps."""
+        for _ in range(steps):
+            self.collect(who)
+
+    @precondition(lambda self: any(c is not None and not c.is_over for c in self.collectors))
+    @rule(who=COLLECTORS)
+    def die(self, who: int) -> None:
+        """Kill a collector where it is."""
+        collector = self.collectors[who]
+        if collector is not None and not collector.is_over:
+            note(f"collector {who} dies at {collector.place}")
+            collector.advance(dies=True)
+
+    # --- Time and people ----------------------------------------------------------------------
+
+    @rule()
+    def grace_runs_out(self) -> None:
+        """Let everything become old; leases end."""
+        pass_time()
+        for pusher in self.pushers:
+            pusher.is_late = bool(pusher.has or pusher.open)
+
+    @rule()
+    def leases_end(self) -> None:
+        """Let others take over from who still lives."""
+        Blob.objects.filter(state=Blob.State.DELETING).update(claimed_until=timezone.now())
+
+    @rule(who=PUSHERS)
+    def start_over(self, who: int) -> None:
+        """Forget what one was told: another client, another day."""
+        self.pushers[who].has.clear()
+        self.pushers[who].is_late = False
+
+    @rule(who=PUSHERS)
+    def delete(self, who: int) -> None:
+        """Put the image into the trash."""
+        pusher = self.pushers[who]
+        try:
+            trash.delete_artifact(pusher.repository, pusher.image.digest, actor=SYSTEM_ACTOR)
+        except DomainError as error:
+            note(str(error))
+
+    @rule(who=PUSHERS, is_purge=st.booleans())
+    def end_of_trash(self, who: int, *, is_purge: bool) -> None:
+        """Restore, or purge, what lies in the trash."""
+        repository = self.pushers[who].repository
+        entry = repository.trash.filter(state="trashed").first()
+        if entry is None:
+            return
+        act = purging.purge if is_purge else restoring.restore
+        try:
+            act(repository, entry.pk, actor=SYSTEM_ACTOR)
+        except DomainError as error:
+            note(str(error))
+
+    # --- What must hold -----------------------------------------------------------------------
+
+    @invariant()
+    def acknowledged_is_there(self) -> None:
+        """I1: bytes and links of what lives or can be restored, at home or lying aside."""
+        shelf = storage()
+        aside: set[str] = {digest for _token, digest in shelf.lying_aside()}
+        for pusher in self.pushers:
+            if not Artifact.objects.filter(
+                repository=pusher.repository, body=pusher.image.digest
+            ).exists():
+                continue
+            for content in (pusher.image.content, *pusher.image.blobs):
+                digest = digest_of(content)
+                kind = "manifest" if content == pusher.image.content else "layer"
+                link = Link(pusher.repository.registry_name, kind)  # type: ignore[arg-type]
+                assert shelf.size(digest) is not None or digest in aside, f"{digest} is lost"
+                assert shelf.has_link(digest, link) or digest in aside, f"{digest} is unlinked"
+
+    def teardown(self) -> None:
+        """Come to rest; then everything must be right."""
+        for collector in self.collectors:
+            while collector is not None and not collector.is_over:
+                collector.advance()
+        for _ in range(3):
+            pass_time()
+            _collect_all()
+        self._require_order()
+
+    def _require_order(self) -> None:
+        shelf = storage()
+        # I10, and nothing of a lost claim lies about.
+        assert list(fsck.findings(settings.MOORAGE_STORAGE_ROOT, lambda _check: None)) == []
+        assert list(shelf.lying_aside()) == []
+        assert not Blob.objects.exclude(state=Blob.State.LIVE).exists()
+        # I4: the quota, and the bytes on disk, are what the images need.
+        recount(self.project)
+        needed = set(Artifact.objects.values_list("body_id", flat=True))
+        needed |= set(Artifact.objects.values_list("blobs__blob_id", flat=True)) - {None}
+        stored = settings.MOORAGE_STORAGE_ROOT.glob("docker/registry/v2/blobs/sha256/*/*/data")
+        assert {f"sha256:{path.parent.name}" for path in stored} == needed
+        assert set(Blob.objects.values_list("digest", flat=True)) == needed
+        linked = {row.digest for row in RepositoryBlob.objects.all()}
+        assert linked == needed
+        for pusher in self.pushers:
+            if _tagged(pusher.repository, pusher.tag):
+                self._require_pull(pusher)
+
+    def _require_pull(self, pusher: Pusher) -> None:
+        """I1 and I2: it comes back byte for byte, from the registry itself."""
+        answer = pusher.call("GET", f"/v2/{pusher.name}/manifests/{pusher.tag}")
+        assert answer.content == pusher.image.content
+        for content in pusher.image.blobs:
+            found = upstream.registry.get_blob(
+                pusher.repository.registry_name, digest_of(content), limit=10_000
+            )
+            assert found is not None
+            assert hashlib.sha256(found).digest() == hashlib.sha256(content).digest()
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Put a real registry behind the gateway, in this process."""
+    with bare_registry.running(tmp_path) as address:
+        client = RegistryClient(address, registry_token)
+        for module in (upstream, blobs, precheck, push, uploads):
+            monkeypatch.setattr(module, "registry", client, raising=False)
+        for module in (garbage_sweep, garbage_links, garbage_tombstones):
+            monkeypatch.setattr(module, "hit", _hit)
+        (tmp_path / "storage").mkdir(exist_ok=True)
+        with override_settings(
+            ROOT_URLCONF="portal.gateway_urls",
+            MIDDLEWARE=["portal.middleware.RequestContextMiddleware"],
+            MOORAGE_BLOB_DELIVERY="registry",
+            MOORAGE_STORAGE_ROOT=tmp_path / "storage",
+        ):
+            yield address
+        client.close()
+
+
+def test_no_order_of_steps_loses_anything(registry: str) -> None:
+    Protocol.address = registry
+    Protocol.owner = make_user("owner")
+    Protocol.project = projects.create(name="model", owner=Protocol.owner, actor=SYSTEM_ACTOR)
+    run_state_machine_as_test(
+        Protocol,
+        settings=hypothesis_settings(
+            max_examples=25 * SOAK,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
