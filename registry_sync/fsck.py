@@ -1,22 +1,24 @@
-"""Checks what Moorage believes: tags, blobs, quotas and leases; changes nothing.
+"""Checks what Moorage believes: tags, blobs, quotas and leases; deep, the storage's every byte.
 
 A finding is looked at twice: pushes and deletions go on meanwhile.
 """
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts.errors import DomainError
+from accounts.errors import BadRequest, DomainError
 from accounts.models import Project
-from registry_sync import recount
+from registry_sync import garbage_epoch, recount, reports, scrub
 from registry_sync.failpoints import hit
+from registry_sync.findings import Finding, Step
 from registry_sync.models import (
     Artifact,
     ArtifactBlob,
@@ -24,21 +26,22 @@ from registry_sync.models import (
     Blob,
     Execution,
     ManifestBody,
+    ReportLine,
     RepositoryBlob,
     Tag,
     Task,
 )
 from registry_sync.models.executions import ACTIVE, HELD
+from registry_sync.reports import Outcome
 from registry_sync.runs import Run
+from registry_sync.storage.configured import storage as configured_storage
 from registry_sync.storage.filesystem import blob_path
 
 KIND = "fsck"
 _BATCH = 500
+_MAX_LINES = 5_000
 # A lease that ended longer ago should have been found by a sweep.
 _OVERDUE = datetime.timedelta(minutes=2)
-
-# Called with the check's name after each row looked at.
-Step = Callable[[str], None]
 
 
 class DamageFound(DomainError):
@@ -48,19 +51,17 @@ class DamageFound(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be."""
+class Depth:
+    """How far a check goes: ``is_deep`` reads every byte, ``is_repairing`` mends what it can."""
 
-    check: str
-    subject: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.check}: {self.subject}: {self.problem}"
+    is_deep: bool = False
+    is_repairing: bool = False
 
 
-def findings(storage: Path, step: Step) -> Iterator[Finding]:
-    """Yield everything that is wrong."""
+def findings(storage: Path, step: Step, depth: Depth = Depth()) -> Iterator[Finding]:
+    """Yield everything that is wrong. Raises ``InterlockError`` where nothing may be mended."""
+    if depth.is_repairing:
+        garbage_epoch.require(configured_storage())
     yield from _manifests(step)
     yield from _tags(step)
     yield from _children(step)
@@ -69,28 +70,54 @@ def findings(storage: Path, step: Step) -> Iterator[Finding]:
     yield from _links(step)
     yield from _quotas(step)
     yield from _leases(step)
+    if depth.is_deep:
+        yield from scrub.contents(configured_storage(), step, is_repairing=depth.is_repairing)
+
+
+def parameters_of(wanted: dict[str, Any]) -> dict[str, bool]:
+    """Check the parameters of a run or schedule. Raises ``BadRequest`` (with ``field``)."""
+    found = {}
+    for name in ("deep", "repair"):
+        value = wanted.get(name, False)
+        if not isinstance(value, bool):
+            raise BadRequest(f"{name} must be true or false.", field=name)
+        found[name] = value
+    if found["repair"] and not found["deep"]:
+        raise BadRequest("Only a deep check repairs; reconcile mends the rest.", field="repair")
+    return found
 
 
 def run(run: Run) -> None:
-    """Check everything as a job, which fails where something is found."""
+    """Check everything as a job, which fails where something is found and not mended."""
+    given = parameters_of(run.parameters)
     counts: dict[str, int] = {}
 
     def step(check: str) -> None:
         hit("fsck.step")
-        counts[check] = counts.get(check, 0) + 1
-        run.progress(done=sum(counts.values()), unit="rows", message=check)
+        if check:
+            counts[check] = counts.get(check, 0) + 1
+        run.progress(done=sum(counts.values()), unit="rows", message=check or None)
 
-    run.progress(total=_amount())
+    run.progress(total=_amount() + (Blob.objects.count() if given["deep"] else 0))
     storage = settings.MOORAGE_STORAGE_ROOT
     if not storage.is_dir():
         run.log("the storage is not reachable from here: blobs are not looked at")
-    found = 0
-    for finding in findings(storage, step):
-        found += 1
+    found = mended = 0
+    execution = run.task.execution
+    ReportLine.objects.of(execution.pk).filter(outcome=Outcome.FOUND).delete()
+    for finding in findings(storage, step, Depth(given["deep"], given["repair"])):
+        outcome = Outcome.REPAIRED if finding.is_mended else Outcome.FOUND
+        mended += finding.is_mended
+        found += not finding.is_mended
         run.log(str(finding))
+        if found + mended <= _MAX_LINES:
+            line = reports.line(
+                execution, outcome, finding.check, finding.subject, reason=finding.problem
+            )
+            reports.write([line])
     for check, count in counts.items():
         run.log(f"{check}: {count} looked at")
-    run.result(findings=found, **counts)
+    run.result(findings=found, mended=mended, **counts)
     if found:
         raise DamageFound(f"{found} findings; the log names each")
     run.log("all is as it should be")

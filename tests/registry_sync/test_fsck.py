@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import dispatch, executions, fsck, tasks
+from registry_sync import dispatch, executions, fsck, scrub, tasks, upstream
+from registry_sync.findings import Finding
+from registry_sync.garbage_epoch import InterlockError
 from registry_sync.models import (
     Artifact,
     ArtifactBlob,
@@ -25,6 +27,7 @@ from registry_sync.models import (
     Tag,
     Task,
 )
+from registry_sync.storage.configured import storage as configured_storage
 from registry_sync.storage.filesystem import blob_path
 from tests.conftest import Cast
 from tests.factories import digest_of, make_image, make_index, make_repository, push_image
@@ -164,3 +167,64 @@ def test_housekeeping_runs_as_a_job() -> None:
     execution.refresh_from_db()
     assert execution.state == State.SUCCEEDED, execution.tasks.get().message
     assert executions.stop(execution.pk, actor=SYSTEM_ACTOR).state == State.SUCCEEDED
+
+
+class TestDeep:
+    """Reading every byte."""
+
+    @pytest.fixture(autouse=True)
+    def _at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scrub, "_SETTLE_SECONDS", 0)
+
+    def deep(self, storage: Path, *, is_repairing: bool = False) -> list[Finding]:
+        depth = fsck.Depth(is_deep=True, is_repairing=is_repairing)
+        return list(fsck.findings(storage, lambda check: None, depth))
+
+    def test_nothing_is_found_where_all_is_well(self, storage: Path) -> None:
+        assert self.deep(storage) == []
+
+    def test_one_flipped_byte_is_found(self, storage: Path) -> None:
+        layer = ArtifactBlob.objects.filter(position=1).values_list("blob_id", flat=True)[0]
+        path = blob_path(storage, layer)
+        content = bytearray(path.read_bytes())
+        content[0] ^= 1
+        path.write_bytes(content)
+        assert found(storage) == set()
+        (finding,) = self.deep(storage)
+        assert (finding.check, finding.subject) == ("content", layer)
+        assert digest_of(bytes(content)) in finding.problem
+        assert path.exists()
+
+    def test_a_damaged_layer_is_set_aside_so_that_it_can_come_again(self, storage: Path) -> None:
+        layer = ArtifactBlob.objects.filter(position=1).values_list("blob_id", flat=True)[0]
+        blob_path(storage, layer).write_bytes(b"rot")
+        (finding,) = [f for f in self.deep(storage, is_repairing=True) if f.check == "content"]
+        assert not finding.is_mended
+        assert not blob_path(storage, layer).exists()
+        kept = storage / "moorage/damaged" / layer.removeprefix("sha256:") / "data"
+        assert kept.read_bytes() == b"rot"
+        states = RepositoryBlob.objects.filter(digest=layer).values_list("state", flat=True)
+        assert set(states) == {RepositoryBlob.State.EXPECTED}
+
+    def test_a_damaged_manifest_is_stored_again(
+        self, storage: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        image = make_image("one")
+        blob_path(storage, image.digest).write_bytes(image.content.replace(b"{", b"[", 1))
+
+        class Registry:
+            def put_manifest(self, name: str, digest: str, kind: str, content: bytes) -> None:
+                blob_path(storage, digest).parent.mkdir(parents=True)
+                blob_path(storage, digest).write_bytes(content)
+
+        monkeypatch.setattr(upstream, "registry", Registry())
+        (finding,) = self.deep(storage, is_repairing=True)
+        assert finding.is_mended
+        assert self.deep(storage) == []
+
+    def test_nothing_is_mended_in_a_storage_of_another_life(self, storage: Path) -> None:
+        self.deep(storage, is_repairing=True)
+        configured_storage().write_marker("of another life")
+        with pytest.raises(InterlockError):
+            self.deep(storage, is_repairing=True)
+        assert self.deep(storage) == []

@@ -104,7 +104,8 @@ def reconcile(storage: Path) -> Reconcile:
 def result(execution: Execution) -> dict[str, Any]:
     task = execution.tasks.get()
     assert task.state == State.SUCCEEDED, task.message
-    return task.result
+    found: dict[str, Any] = task.result
+    return found
 
 
 def test_nothing_is_found_where_all_is_well(reconcile: Reconcile) -> None:
