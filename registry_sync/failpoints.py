@@ -1,7 +1,7 @@
 """Places where a test can make a job die, hang or fail; in production each does nothing.
 
 ``MOORAGE_FAILPOINTS`` (test settings only) maps a place to what happens there: ``kill``, ``raise``,
-``unavailable`` or ``sleep:SECONDS``.
+``unavailable``, ``stop`` (until somebody says SIGCONT) or ``sleep:SECONDS``.
 """
 
 import os
@@ -27,6 +27,8 @@ def hit(place: str) -> None:
         time.sleep(float(argument))
     elif word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif word == "unavailable":
         raise Unavailable(f"failpoint {place}")
     else:
