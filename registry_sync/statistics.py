@@ -135,8 +135,9 @@ def _start() -> None:
     global _writer
     with _lock:
         if _writer is None:
-            # No daemon: a process that ends waits for what it still has to write.
-            _writer = threading.Thread(target=_write_on, name="pulls")
+            # A process that ends waits for what it still has to write. (It has to be said: the
+            # server's own threads, from which this is called, are daemons, which is inherited.)
+            _writer = threading.Thread(target=_write_on, name="pulls", daemon=False)
             _writer.start()
 
 
