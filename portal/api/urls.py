@@ -25,7 +25,12 @@ from portal.api import (
     projects,
     purge,
     quotas,
+    registries,
+    replication,
+    replication_executions,
     repositories,
+    retention_previews,
+    retentions,
     robots,
     schedules,
     search,
@@ -49,6 +54,7 @@ def nothing_here(request: HttpRequest) -> HttpResponse:
     return json_error(404, "NOT_FOUND", "There is no such path in this API.")
 
 
+_PROJECT = "v2.0/projects/<str:name_or_id>"
 _ARTIFACTS = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/artifacts"
 _ARTIFACT = f"{_ARTIFACTS}/<str:reference>"
 _HISTORY = "v2.0/projects/<str:name_or_id>/repositories/<path:path>/tag-history"
@@ -151,10 +157,51 @@ urlpatterns = [
         "v2.0/projects/<str:name_or_id>/trash/<int:entry_id>/restore",
         trash.TrashRestore.as_view(),
     ),
+    path("v2.0/retentions", retentions.Retentions.as_view()),
+    path("v2.0/retentions/metadatas", retentions.Metadatas.as_view()),
+    path("v2.0/retentions/<int:policy_id>", retentions.OneRetention.as_view()),
+    path("v2.0/retentions/<int:policy_id>/executions", retentions.Executions.as_view()),
+    path(
+        "v2.0/retentions/<int:policy_id>/executions/<int:execution_id>",
+        retentions.OneExecution.as_view(),
+    ),
+    path(
+        "v2.0/retentions/<int:policy_id>/executions/<int:execution_id>/tasks",
+        retentions.Tasks.as_view(),
+    ),
+    path(
+        "v2.0/retentions/<int:policy_id>/executions/<int:execution_id>/tasks/<int:task_id>",
+        retentions.TaskLog.as_view(),
+    ),
+    path(f"{_PROJECT}/retention/preview", retention_previews.RetentionPreview.as_view()),
+    path(f"{_PROJECT}/retention/verdicts", retention_previews.RetentionVerdicts.as_view()),
+    path(f"{_PROJECT}/retention/confirmation", retention_previews.RetentionConfirmation.as_view()),
+    path(f"{_PROJECT}/in-use", retention_previews.ProjectInUse.as_view()),
+    path(f"{_PROJECT}/pins", retention_previews.Pins.as_view()),
+    path(f"{_PROJECT}/pins/<int:pin_id>", retention_previews.OnePin.as_view()),
+    path("v2.0/in-use", retention_previews.InUse.as_view()),
     path("v2.0/trash", trash.SystemTrash.as_view()),
     path("v2.0/trash/projects", trash.TrashedProjects.as_view()),
     path("v2.0/trash/projects/<int:project_id>", trash.OneTrashedProject.as_view()),
     path("v2.0/trash/projects/<int:project_id>/restore", trash.TrashedProjectRestore.as_view()),
+    path("v2.0/registries", registries.Registries.as_view()),
+    path("v2.0/registries/ping", registries.RegistryPing.as_view()),
+    path("v2.0/registries/<int:registry_id>", registries.OneRegistry.as_view()),
+    path("v2.0/registries/<int:registry_id>/info", registries.RegistryInfo.as_view()),
+    path("v2.0/replication/adapters", registries.Adapters.as_view()),
+    path("v2.0/replication/adapterinfos", registries.AdapterInfos.as_view()),
+    path("v2.0/replication/policies", replication.Policies.as_view()),
+    path("v2.0/replication/policies/<int:policy_id>", replication.OnePolicy.as_view()),
+    path("v2.0/replication/executions", replication_executions.Runs.as_view()),
+    path("v2.0/replication/executions/<int:run_id>", replication_executions.OneRun.as_view()),
+    path(
+        "v2.0/replication/executions/<int:run_id>/tasks",
+        replication_executions.RunImages.as_view(),
+    ),
+    path(
+        "v2.0/replication/executions/<int:run_id>/tasks/<int:task_id>/log",
+        replication_executions.RunImageLog.as_view(),
+    ),
     path("v2.0/schedules", schedules.Schedules.as_view()),
     path("v2.0/schedules/<str:job_type>/paused", schedules.SchedulePaused.as_view()),
     path("v2.0/jobservice/pools", jobservice.Pools.as_view()),
