@@ -17,7 +17,8 @@ from portal.web.image_config import Step as Instruction
 from portal.web.image_config import run_config, steps
 from portal.web.layer_advice import Advice, advice_of
 from portal.web.layer_lessons import lessons
-from portal.web.repositories import index_content, repository_of
+from portal.web.repositories import repository_of
+from portal.web.tag_rows import index_content
 from registry_sync import layer_tree
 from registry_sync.base_images import base_of
 from registry_sync.layer_tree import CHANGES, FINAL, MODES, Step
@@ -187,6 +188,8 @@ def preview(request: HttpRequest, project: str, path: str, digest: str) -> HttpR
     # What is inside is what a pull gives.
     access.require(principal_of(request), "repository:pull", repository.project)
     artifact = _image(repository, digest)
+    if artifact.kind != Artifact.Kind.IMAGE or layer_tree.analysed(artifact) is None:
+        return redirect("repositories:layers", project, path, digest)
     layers = layer_tree.indexes_of(artifact)
     number = _number(request.GET.get("layer", ""), len(layers))
     file = request.GET.get("file", "")

@@ -40,6 +40,9 @@ PAGES = {
     "repositories:image": "/p/{project}/several/-/images/{index}",
     "repositories:copy_image": "/p/{project}/tools/hello/-/images/{image}/copy",
     "repositories:tag_image": "/p/{project}/tools/hello/-/images/{image}/tag",
+    "repositories:layers": "/p/{project}/tools/hello/-/images/{image}/layers",
+    "repositories:layer_file": "/p/{project}/tools/hello/-/images/{image}/file?layer=1&file=hello",
+    "compare": "/compare?base={project}/tools/hello:1.0&head={project}/tools/hello@{image}",
     # --- Jobs ---
     "jobs:list": "/jobs/",
     "jobs:detail": "/jobs/{execution}",
