@@ -42,18 +42,34 @@ def create(*, name: str, description: str, address: Address, actor: Actor) -> Re
     return _save(RemoteRegistry(), name, description, address, "create_registry", actor)
 
 
-def update(
-    remote: RemoteRegistry, *, name: str, description: str, address: Address, actor: Actor
+def update(  # noqa: PLR0913 - all that is chosen of it
+    remote: RemoteRegistry,
+    *,
+    name: str,
+    description: str,
+    address: Address,
+    is_password_given: bool,
+    actor: Actor,
 ) -> RemoteRegistry:
     """Change a registry. Raises as ``create``.
 
     A password stays with the host it was given for: another host needs it anew.
     """
-    before, after = urlsplit(remote.url), urlsplit(address.url)
-    is_kept = address.password and address.password == address_of(remote).password
-    if is_kept and (before.hostname, before.scheme) != (after.hostname, after.scheme):
-        raise BadRequest(_("Enter the password again: the host is another one."), field="password")
+    if not is_password_given:
+        require_same_host(address_of(remote), address)
     return _save(remote, name, description, address, "update_registry", actor)
+
+
+def require_same_host(before: Address, after: Address) -> None:
+    """Raise ``BadRequest`` where a stored password would be shown to another host.
+
+    Nor to the same one without looking at its certificate, where that was looked at before.
+    """
+    first, then = urlsplit(before.url), urlsplit(after.url)
+    is_other = (first.hostname, first.port, first.scheme) != (then.hostname, then.port, then.scheme)
+    is_laxer = after.is_insecure and not before.is_insecure
+    if after.password and (is_other or is_laxer):
+        raise BadRequest(_("Enter the password again: the host is another one."), field="password")
 
 
 def _save(
@@ -171,6 +187,12 @@ def ping(address: Address) -> None:
         raise BadRequest(_("The registry refuses this name and password.")) from error
     except RegistryError as error:
         raise BadRequest(_("No registry answers at this address.")) from error
+
+
+def require_healthy(remote: RemoteRegistry) -> None:
+    """Ask a stored registry and write down what it says. Raises ``BadRequest`` with why not."""
+    if check(remote).problem:
+        raise BadRequest(remote.problem)
 
 
 def check(remote: RemoteRegistry) -> RemoteRegistry:
