@@ -26,7 +26,7 @@ from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
 from registry_sync import project_removal
-from registry_sync.models import Repository
+from registry_sync.models import Repository, RetentionPolicy
 
 _MAX_INTEGER = 2**63 - 1
 _TEXTS = {"name": "name", "owner": "owner__username"}
@@ -156,6 +156,13 @@ class ProjectDetailOutput(ProjectOutput):
     def get_cve_allowlist(self, project: Project) -> dict[str, Any]:
         """Return the list that holds: the project's own, or the system's."""
         return shown_allowlist(cve_allowlist.effective(project), project_id=project.pk)
+
+    def get_metadata(self, project: Project) -> dict[str, str]:
+        """Return the switches, and the number of the retention policy where there is one."""
+        texts = super().get_metadata(project)
+        policies = RetentionPolicy.objects.filter(project=project)
+        number = policies.values_list("pk", flat=True).first()
+        return texts | ({"retention_id": str(number)} if number is not None else {})
 
 
 class Projects(Endpoint):
