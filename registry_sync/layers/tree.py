@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry_sync.layers.entries import DIRECTORY, Directory, Entry, Flag
-from registry_sync.layers.merge import Merged, Path, walk
+from registry_sync.layers.merge import Merged, Path, Version, walk
 
 ADDED = "added"
 MODIFIED = "modified"
@@ -52,8 +52,22 @@ def seen(directory: Merged, layer: int) -> list[Row]:
     for path in directory.paths:
         version = path.at(layer)
         if version is not None:
+            version = _owner(path, version)
             rows.append(Row(path.name, SAME, version.entry, version.layer, version.entry.bytes))
     return _sorted(rows)
+
+
+def _owner(path: Path, seen: Version) -> Version:
+    """Return the layer's copy that says what a directory is; a layer above may only imply it."""
+    for version in reversed(path.versions):
+        if version.layer > seen.layer:
+            continue
+        is_directory = version.entry.type == DIRECTORY
+        if not is_directory or any(version.layer < cut <= seen.layer for cut in path.cuts):
+            break
+        if not version.entry.flags & Flag.IMPLIED:
+            return version
+    return seen
 
 
 def _change(path: Path, layer: int) -> Row | None:

@@ -207,6 +207,13 @@ def test_an_opaque_directory_says_so() -> None:
     assert [(row.name, row.change) for row in tree.changes(found["d"], 1)] == [("a", "removed")]
 
 
+def test_a_directory_is_the_layers_that_made_it() -> None:
+    layers = [tar([member("d", mode=0o1777)]), tar([member("d/a", b"1")])]
+    found = tree.merged([directories(data) for data in layers])
+    row = tree.seen(found[""], 1)[0]
+    assert (row.entry.mode, row.layer) == (0o1777, 0)
+
+
 def test_compare() -> None:
     base = [directories(tar([member("a", b"1"), member("b", b"22"), member("d/c", b"3")]))]
     head = [
