@@ -109,6 +109,13 @@ def value_of(name: str) -> Value:
     return json.loads(rows[0][0]) if rows else KEYS[name].default
 
 
+def values_of(*names: str) -> dict[str, Value]:
+    """Return several keys' present values, in one query."""
+    stored = dict(Configuration.objects.filter(key__in=names).values_list("key", "value"))
+    locked = _locked()
+    return {name: locked.get(name, stored.get(name, KEYS[name].default)) for name in names}
+
+
 # By hand: every push asks it.
 _VALUE = "SELECT value FROM accounts_configuration WHERE key = %s"
 

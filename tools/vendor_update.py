@@ -68,8 +68,9 @@ _LICENCE_FROM = {"@tabler/core": "@tabler/icons-sprite"}
 
 
 def icons_in_use() -> list[str]:
-    """Return the names of all icons that templates ask for."""
-    texts = (path.read_text() for path in (ROOT / "templates").rglob("*.html"))
+    """Return the names of all icons that templates and the navigation ask for."""
+    files = [*(ROOT / "templates").rglob("*.html"), ROOT / "portal" / "web" / "navigation.py"]
+    texts = (path.read_text() for path in files)
     return sorted({name for text in texts for name in ICON_USE.findall(text)})
 
 

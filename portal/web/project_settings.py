@@ -176,7 +176,7 @@ def _initial(project: Project, own: CVEAllowlist) -> dict[str, object]:
     return {
         "source": _SYSTEM if project.reuses_system_allowlist else _OWN,
         "cve_ids": "\n".join(own.cve_ids),
-        "expires_at": timezone.localdate(own.expires_at) if own.expires_at else None,
+        "expires_at": last_day_of(own),
     }
 
 
@@ -185,7 +185,7 @@ def _save_allowlist(
 ) -> bool:
     """Save what differs; tell whether it was accepted."""
     cve_ids = form.cleaned_data["cve_ids"].split()
-    expires_at = _end_of(form.cleaned_data["expires_at"])
+    expires_at = end_of(form.cleaned_data["expires_at"])
     is_reused = form.cleaned_data["source"] == _SYSTEM
     is_same_end = expires_at == own.expires_at
     try:
@@ -202,7 +202,12 @@ def _save_allowlist(
     return True
 
 
-def _end_of(day: datetime.date | None) -> datetime.datetime | None:
+def last_day_of(listed: CVEAllowlist) -> datetime.date | None:
+    """Return the last day on which a list holds, ``None`` for ever."""
+    return timezone.localdate(listed.expires_at) if listed.expires_at else None
+
+
+def end_of(day: datetime.date | None) -> datetime.datetime | None:
     """Return the last moment of a day."""
     if day is None:
         return None

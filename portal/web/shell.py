@@ -6,10 +6,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from accounts.access import can_system
 from accounts.models import User
+from portal.web import notices
 from portal.web.access import principal_of
 from portal.web.jobs import tray
+from portal.web.navigation import groups_for
 
 THEMES = ("system", "light", "dark")
 # How HTML spells the languages.
@@ -44,8 +45,9 @@ def shell(request: HttpRequest) -> dict[str, object]:
     context = {**surroundings(), "theme": theme_of(request)}
     principal = principal_of(request)
     context["principal"] = principal
+    context["navigation"] = groups_for(principal)
+    context["notices"] = notices.current()
     if not principal.is_anonymous and isinstance(request.user, User):
         context["account"] = request.user
         context["active_jobs"] = tray(principal)
-        context["has_administration"] = bool(can_system(principal, "user:list"))
     return context

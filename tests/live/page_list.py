@@ -7,6 +7,8 @@ fails until every address has a row, ``test_every_page.py`` looks at each in a b
 
 PAGES = {
     "home": "/",
+    "search": "/search?q=hello",
+    "mirror": "/mirror?for=podman",
     "reference": "/api-reference",
     # --- One's own account ---
     "account:tokens": "/account/tokens",
@@ -60,12 +62,17 @@ PAGES = {
     "administration:robot": "/admin/robots/{system_robot}",
     "administration:edit_robot": "/admin/robots/{system_robot}/edit",
     "administration:quotas": "/admin/quotas",
+    "administration:settings": "/admin/settings",
+    "administration:allowlist": "/admin/settings/allowlist",
+    "administration:gallery": "/admin/settings/building-blocks",
     "administration:labels": "/admin/labels",
     "administration:label": "/admin/labels/{system_label}",
 }
 
 # The same pages once more, where they look different.
 MORE = (
+    "/search",
+    "/search?q=there+is+no+such+thing",
     "/p/?q=nothing-is-called-that",
     "/p/{empty}",
     "/p/{project}/several",
