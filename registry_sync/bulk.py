@@ -22,7 +22,7 @@ DELETION = "tag-deletion"
 UNDO = "trash-undo"
 # Tags in one transaction: a push into the repository waits for one of these at most.
 BATCH = 100
-_MAX_NAMES = 1000
+MAX_NAMES = 1000
 _SHOWN = 200
 
 
@@ -62,8 +62,8 @@ def parameters_of(
         raise BadRequest(_("Say which tags: a filter, or names; * means all."), field="q")
     if len(selection.query) > tag_filters.MAX_QUERY or "\0" in selection.query:
         raise BadRequest(_("The filter is too long."), field="q")
-    if len(selection.names) > _MAX_NAMES:
-        message = _("At most %(max)d names; use a filter.") % {"max": _MAX_NAMES}
+    if len(selection.names) > MAX_NAMES:
+        message = _("At most %(max)d names; use a filter.") % {"max": MAX_NAMES}
         raise BadRequest(message, field="names")
     return {
         "repository": repository.pk,

@@ -12,8 +12,9 @@ from portal.web.access import public_page, visible_project
 from portal.web.artifact_actions import offered
 from portal.web.commands import Tool, pull_by_digest, pull_by_tag
 from portal.web.image_config import believable, run_config, steps
-from portal.web.repositories import index_content, repository_of
+from portal.web.repositories import repository_of
 from portal.web.shell import external_host
+from portal.web.tag_rows import index_content
 from registry_sync.accessories import accessories_of
 from registry_sync.models import Artifact, ArtifactBlob, ArtifactReference, Repository, Tag
 

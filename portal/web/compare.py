@@ -13,7 +13,8 @@ from django.views.decorators.http import require_safe
 
 from portal.web.access import public_page, visible_project
 from portal.web.image_config import Step, steps
-from portal.web.repositories import Platform, index_content, repository_of
+from portal.web.repositories import repository_of
+from portal.web.tag_rows import Platform, index_content
 from registry_sync import references
 from registry_sync.image_comparison import compare_images
 from registry_sync.models import Artifact, Tag

@@ -14,7 +14,7 @@ from accounts.principals import Principal
 from accounts.roles import ROLE_ACTIONS, Role
 from portal.web.access import SignInNeeded, is_fragment, principal_of, public_page
 from portal.web.commands import TOOLS, first_push, tool_of
-from portal.web.repositories import one_per_artifact, tag_rows, with_artifacts
+from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
 from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -22,6 +22,7 @@ _RECENT = 8
 _PUSHING_ROLES = [role.value for role in Role if "repository:push" in ROLE_ACTIONS[role]]
 # Tags read to find the recent pushes: several tags of one push are one line.
 _RECENT_TAGS = 40
+_COUNTED_TAGS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,15 @@ def index(request: HttpRequest) -> HttpResponse:
     rows = tag_rows(recent.order_by("-pushed_at", "-id")[:_RECENT_TAGS], tool_of(request))
     if not rows:
         return _first_run(request, principal, projects)
+    # An exact number of millions would cost more than the rest of the page.
+    tag_count = tags.order_by()[: _COUNTED_TAGS + 1].values("pk").count()
     usages = ProjectUsage.objects.filter(project__in=projects)
     context = {
         "section": "home",
         "project_count": projects.count(),
         "repository_count": Repository.objects.pushed().filter(project__in=projects).count(),
-        "tag_count": tags.count(),
+        "tag_count": tag_count,
+        "most_tags": _COUNTED_TAGS,
         "used_bytes": usages.aggregate(total=Sum("used_bytes", default=0))["total"],
         "pushes": one_per_artifact(rows)[:_RECENT],
     }

@@ -25,7 +25,7 @@ from portal.web.commands import TOOLS, first_push, tool_of
 from portal.web.forms import ProjectForm
 from portal.web.paging import page_of
 from portal.web.project_tabs import frame
-from portal.web.repositories import with_artifacts
+from portal.web.tag_rows import with_artifacts
 from registry_sync.models import Repository, RepositoryBlob, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -93,7 +93,7 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
     all_rows = Repository.objects.pushed().filter(project=found)
     query = request.GET.get("q", "").strip()
     rows = all_rows.filter(path__icontains=query) if query else all_rows
-    listed = page_of(request, rows.with_tag_counts().order_by("-pushed_at", "-id"))
+    listed = page_of(request, rows.order_by("-pushed_at", "-id"))
     is_empty = listed.paginator.count == 0 and not query
     received = _received_layers(found) if is_empty else 0
     if is_empty and is_fragment(request, "waiting"):
@@ -109,6 +109,7 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         "query": query,
         "page": listed,
         "latest_tags": _latest_tags(listed),
+        "tag_counts": _tag_counts(listed),
         "is_empty": is_empty,
         "received": received,
         "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
@@ -136,6 +137,13 @@ def _received_layers(project: Project) -> int:
     return RepositoryBlob.objects.filter(
         repository__project=project, kind=RepositoryBlob.Kind.LAYER
     ).count()
+
+
+def _tag_counts(repositories: Iterable[Repository]) -> dict[int, int]:
+    """Count the tags of each repository that is shown."""
+    shown = [repository.pk for repository in repositories]
+    counted = Tag.objects.filter(repository__in=shown).order_by().values("repository_id")
+    return dict(counted.annotate(n=Count("pk")).values_list("repository_id", "n"))
 
 
 def _latest_tags(repositories: Iterable[Repository]) -> dict[int, Tag]:

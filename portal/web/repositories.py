@@ -1,104 +1,30 @@
-"""Pages about repositories: tags first."""
+"""Pages about repositories: tags first, then images, and what it says of itself."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.models import Project
-from portal.web.access import is_fragment, public_page, visible_project
-from portal.web.commands import TOOLS, Tool, pull_by_digest, pull_by_tag, tool_of
-from portal.web.paging import page_of
-from registry_sync.accessories import signed_among
-from registry_sync.models import Artifact, ArtifactReference, Repository, Tag
-from registry_sync.tag_filters import matching, tags_for_people
+from portal.web.access import is_fragment, principal_of, public_page, visible_project
+from portal.web.commands import TOOLS, pull_by_digest, tool_of
+from portal.web.image_lists import image_rows, images_of
+from portal.web.keyset import slice_of
+from portal.web.repository_tabs import frame, rights_in
+from portal.web.tag_lists import ORDERS, PUSHERS, Filter, platforms_of
+from portal.web.tag_rows import TagRow, one_per_artifact, tag_rows, with_artifacts
+from registry_sync import immutability, statistics
+from registry_sync.accessories import Accessory, accessories_among, signed_among
+from registry_sync.models import Repository
+from registry_sync.statistics import Pulls
 
-_ATTESTATION = "vnd.docker.reference.type"
-# The platform whose size stands for a multi-platform image: the one most people pull.
-_USUAL_PLATFORM = ("linux", "amd64")
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """One platform of a multi-platform image."""
-
-    name: str
-    digest: str
-    size: int
-    artifact_id: int
-
-    @property
-    def architecture(self) -> str:
-        """The name without its operating system, unless that is unusual."""
-        return self.name.removeprefix("linux/")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexContent:
-    """What an index holds, attestations apart."""
-
-    platforms: list[Platform] = field(default_factory=list)
-    attestations: int = 0
-
-    @property
-    def pull_size(self) -> int | None:
-        """Bytes a client of the usual platform downloads."""
-        usual = "/".join(_USUAL_PLATFORM)
-        chosen = [p for p in self.platforms if p.name == usual] or self.platforms
-        return chosen[0].size if chosen else None
-
-
-def index_content(references: Iterable[ArtifactReference]) -> IndexContent:
-    """Sort an index's entries into platforms and attestations."""
-    content, attestations = IndexContent(), 0
-    for reference in references:
-        is_attestation = reference.annotations.get(_ATTESTATION) or reference.os == "unknown"
-        if is_attestation:
-            attestations += 1
-            continue
-        child = reference.child
-        name = reference.platform or child.platform or child.kind
-        content.platforms.append(Platform(name, child.digest, child.size, child.pk))
-    return IndexContent(content.platforms, attestations)
-
-
-@dataclass(frozen=True, slots=True)
-class TagRow:
-    """A tag as its row shows it."""
-
-    tag: Tag
-    artifact: Artifact
-    aliases: list[str]
-    content: IndexContent
-    pull: str
-    is_expanded: bool = False
-
-    @property
-    def short_digest(self) -> str:
-        """What stands for the artifact in the address of this page."""
-        return self.artifact.digest.partition(":")[2][:12]
-
-    @property
-    def pull_size(self) -> int:
-        """Bytes a client downloads."""
-        size = self.content.pull_size
-        return self.artifact.size if size is None else size
-
-    @property
-    def chips(self) -> list[str]:
-        """Short platform names."""
-        if self.content.platforms:
-            return [platform.architecture for platform in self.content.platforms]
-        return [self.artifact.platform.removeprefix("linux/")] if self.artifact.platform else []
-
-
-def with_artifacts(tags: QuerySet[Tag]) -> QuerySet[Tag]:
-    """Read the artifacts along, without their large columns."""
-    return tags.select_related("artifact").defer("artifact__config", "artifact__annotations")
+_SHOWN = {
+    "": Q(),
+    "tagged": Q(has_tag=True),
+    "untagged": Q(has_tag=False),
+}
 
 
 def repository_of(project: Project, path: str) -> Repository:
@@ -110,82 +36,32 @@ def repository_of(project: Project, path: str) -> Repository:
     return found
 
 
-def tag_rows(tags: Iterable[Tag], tool: Tool) -> list[TagRow]:
-    """Add aliases and platforms to tags, with one query each."""
-    pairs = [(tag, tag.artifact) for tag in tags if tag.artifact is not None]
-    ids = {artifact.pk for _, artifact in pairs}
-    names: dict[int, list[str]] = defaultdict(list)
-    for name, artifact_id in (
-        tags_for_people(Tag.objects.filter(artifact_id__in=ids))
-        .order_by("-sort_key", "-id")
-        .values_list("name", "artifact_id")
-    ):
-        if artifact_id is not None:
-            names[artifact_id].append(name)
-    entries: dict[int, list[ArtifactReference]] = defaultdict(list)
-    for reference in (
-        ArtifactReference.objects.filter(parent_id__in=ids)
-        .select_related("child")
-        .defer("child__config", "child__annotations")
-        .order_by("parent_id", "position")
-    ):
-        entries[reference.parent_id].append(reference)
-    return [
-        TagRow(
-            tag=tag,
-            artifact=artifact,
-            aliases=[name for name in names[artifact.pk] if name != tag.name],
-            content=index_content(entries[artifact.pk]),
-            pull=pull_by_tag(
-                tool,
-                name=tag.repository.name,
-                tag=tag.name,
-                kind=artifact.kind,
-                artifact_type=artifact.artifact_type,
-            ),
-        )
-        for tag, artifact in pairs
-    ]
-
-
-def one_per_artifact(rows: list[TagRow], *, expanded: str = "") -> list[TagRow]:
-    """Keep one row of each artifact; it names the others as aliases.
-
-    The row is that of the highest version: ``latest`` stands behind it.
-    """
-    groups: dict[int, list[TagRow]] = {}
-    for row in rows:
-        groups.setdefault(row.artifact.pk, []).append(row)
-    kept = []
-    for group in groups.values():
-        versions = [row for row in group if row.tag.name != "latest"] or group
-        head = max(versions, key=lambda row: (row.tag.sort_key, row.tag.pk))
-        kept.append(replace(head, is_expanded=head.short_digest == expanded))
-    return kept
-
-
 @require_safe
 @public_page
 def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
     """A repository's tags."""
     repository = repository_of(visible_project(request, project), path)
-    tool = tool_of(request)
-    query = request.GET.get("q", "").strip()[:256]
-    all_tags = tags_for_people(Tag.objects.filter(repository=repository))
-    listed = page_of(request, with_artifacts(matching(all_tags, query)))
-    for tag in listed:
+    wanted, tool = Filter.of(request.GET.dict()), tool_of(request)
+    tags = with_artifacts(wanted.tags(repository, principal_of(request)))
+    listed = slice_of(request, tags, ORDERS[wanted.order])
+    for tag in listed.rows:
         tag.repository = repository
-    rows = one_per_artifact(tag_rows(listed, tool), expanded=request.GET.get("expand", ""))
-    context = {
-        "section": "projects",
-        "project": repository.project,
-        "repository": repository,
-        "query": query,
-        "page": listed,
+    every = tag_rows(listed.rows, tool)
+    rows = one_per_artifact(every, expanded=request.GET.get("expand", ""))
+    own = rights_in(request, repository)
+    context = frame(request, repository, "tags") | {
+        "wanted": wanted,
+        "query": wanted.query,
+        "pushers": PUSHERS.items(),
+        "platforms": platforms_of(repository),
+        "slice": listed,
         "rows": rows,
-        "signed": signed_among(repository, [row.artifact.digest for row in rows]),
+        "marks": _marks(repository, rows),
         "tools": TOOLS,
         "tool": tool,
+        "may_delete": "tag:delete" in own,
+        "may_tag": "tag:create" in own,
+        "may_copy": not principal_of(request).is_anonymous and "repository:pull" in own,
     }
     if rows:
         newest = rows[0]
@@ -195,3 +71,61 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
         )
     fragment = "#rows" if is_fragment(request, "rows") else ""
     return render(request, f"repositories/detail.html{fragment}", context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What is known of a row's image besides: rule, signature, accessories, pulls."""
+
+    rule: immutability.Rule | None
+    is_signed: bool
+    has_bill: bool
+    others: int
+    pulls: Pulls
+
+
+def _marks(repository: Repository, rows: list[TagRow]) -> dict[str, _Marks]:
+    """Look up the marks of all rows, by the tag's name."""
+    names = [row.tag.name for row in rows]
+    digests = [row.artifact.digest for row in rows]
+    held = immutability.held_among(repository, names)
+    about = accessories_among([repository.pk], digests)
+    pulls = _pulls(repository, names)
+    found = {}
+    for row in rows:
+        own: list[Accessory] = list(about.get((repository.pk, row.artifact.digest), ()))
+        found[row.tag.name] = _Marks(
+            rule=held.get(row.tag.name),
+            is_signed=any(accessory.is_signature for accessory in own),
+            has_bill=any(accessory.is_bill for accessory in own),
+            others=sum(not (each.is_signature or each.is_bill) for each in own),
+            pulls=pulls.get(row.tag.name, Pulls()),
+        )
+    return found
+
+
+def _pulls(repository: Repository, references: list[str]) -> dict[str, Pulls]:
+    found = statistics.of_references([repository.pk], references)
+    return {reference: pulls for (_pk, reference), pulls in found.items()}
+
+
+@require_safe
+@public_page
+def images(request: HttpRequest, project: str, path: str) -> HttpResponse:
+    """A repository's images by digest, those without a tag included."""
+    repository = repository_of(visible_project(request, project), path)
+    shown = request.GET.get("show", "")
+    shown = shown if shown in _SHOWN else ""
+    listed = slice_of(request, images_of(repository).filter(_SHOWN[shown]), ("-pushed_at", "-pk"))
+    digests = [artifact.digest for artifact in listed.rows]
+    own = rights_in(request, repository)
+    context = frame(request, repository, "images") | {
+        "shown": shown,
+        "slice": listed,
+        "rows": image_rows(listed.rows),
+        "signed": signed_among(repository, digests),
+        "pulls": _pulls(repository, digests),
+        "may_delete": "artifact:delete" in own,
+    }
+    fragment = "#rows" if is_fragment(request, "rows") else ""
+    return render(request, f"repositories/images.html{fragment}", context)

@@ -37,6 +37,10 @@ PAGES = {
     "projects:run": "/p/{project}/-/runs/{run}",
     # --- Repositories and what is in them ---
     "repositories:detail": "/p/{project}/tools/hello",
+    "repositories:images": "/p/{project}/tools/hello/-/images",
+    "repositories:history": "/p/{project}/tools/hello/-/history",
+    "repositories:about": "/p/{project}/tools/hello/-/about",
+    "repositories:edit_about": "/p/{project}/tools/hello/-/about/edit",
     "repositories:delete": "/p/{project}/tools/hello/-/delete?tag=1.0",
     "repositories:tag": "/p/{project}/tools/hello/-/tags/1.0",
     "repositories:image": "/p/{project}/several/-/images/{index}",
@@ -120,6 +124,8 @@ ACTIONS = frozenset(
         "projects:trash_restore",
         "projects:undo_run",
         "repositories:image_label",
+        "repositories:remove_tags",
+        "repositories:restore_state",
     }
 )
 # They answer with a part of a page.
