@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import QuerySet, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from accounts import statements
@@ -74,6 +74,9 @@ class Pulls:
     pulled_at: datetime.datetime | None = None
     pulled_by_kind: str = ""
     pulled_by: str = ""
+
+
+NEVER_PULLED = Pulls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,14 @@ def of_references(
     wanted = set(references) - {""}
     rows = PullTotal.objects.filter(repository_id__in=repository_ids, reference__in=wanted)
     return {(row.repository_id, row.reference): _read(row) for row in rows}
+
+
+def pulled_at(reference: str) -> Subquery:
+    """When the rows of a query (of tags: ``name``; of artifacts: ``body_id``) were last pulled."""
+    rows = PullTotal.objects.filter(
+        repository=OuterRef("repository_id"), reference=OuterRef(reference)
+    )
+    return Subquery(rows.values("pulled_at")[:1])
 
 
 def _read(row: PullTotal) -> Pulls:

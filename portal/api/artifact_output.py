@@ -1,8 +1,8 @@
 """Artifacts as the contract shows them, with as much about them as the caller asked for."""
 
+import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +25,6 @@ from registry_sync.models import (
     Repository,
     Tag,
 )
-from registry_sync.statistics import Pulls
 
 # The contract's parameters; the last three ask for what only a scanner or Notary v1 would know.
 OPTIONS = (
@@ -74,15 +73,6 @@ class Surroundings:
     # The digests of the indexes that hold an artifact, by the artifact's number.
     parents: Mapping[int, Sequence[Place]] = field(default_factory=dict)
     is_immutable: Callable[[Tag], bool] = field(default=lambda _tag: False)
-    # By repository and tag or digest.
-    pulls: Mapping[Place, Pulls] = field(default_factory=dict)
-
-    def pull_time(self, repository_id: int, reference: str) -> str:
-        """Return when it was last pulled, in the contract's form."""
-        pulls = self.pulls.get((repository_id, reference))
-        if pulls is None or pulls.pulled_at is None:
-            return NEVER
-        return pulls.pulled_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class TagOutput(serializers.Serializer[Tag]):
@@ -92,14 +82,13 @@ class TagOutput(serializers.Serializer[Tag]):
     repository_id = serializers.IntegerField()
     artifact_id = serializers.IntegerField()
     name = serializers.CharField()
-    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=datetime.UTC)
     pull_time = serializers.SerializerMethodField()
     immutable = serializers.SerializerMethodField()
 
     def get_pull_time(self, tag: Tag) -> str:
         """Return when it was last pulled by name."""
-        around: Surroundings = self.context.get("around", Surroundings())
-        return around.pull_time(tag.repository_id, tag.name)
+        return _pull_time(tag)
 
     def get_immutable(self, tag: Tag) -> bool:
         """Return whether a rule holds it, where that was asked for."""
@@ -118,7 +107,9 @@ class AccessoryOutput(serializers.Serializer[Accessory]):
     digest = serializers.CharField(source="artifact.digest")
     type = serializers.CharField(source="kind.value")
     icon = serializers.SerializerMethodField()
-    creation_time = serializers.DateTimeField(source="artifact.pushed_at", default_timezone=UTC)
+    creation_time = serializers.DateTimeField(
+        source="artifact.pushed_at", default_timezone=datetime.UTC
+    )
 
     def get_subject_artifact_repo(self, accessory: Accessory) -> str:
         """Return the full name of the repository, which is its subject's too."""
@@ -143,7 +134,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
     repository_name = serializers.CharField(source="repository.name")
     digest = serializers.CharField()
     size = serializers.IntegerField()
-    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=UTC)
+    push_time = serializers.DateTimeField(source="pushed_at", default_timezone=datetime.UTC)
     pull_time = serializers.SerializerMethodField()
     extra_attrs = serializers.SerializerMethodField()
     annotations = serializers.DictField()
@@ -173,7 +164,7 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
 
     def get_pull_time(self, artifact: Artifact) -> str:
         """Return when it was last pulled, under whatever name."""
-        return self.around.pull_time(artifact.repository_id, artifact.digest)
+        return _pull_time(artifact)
 
     def get_extra_attrs(self, artifact: Artifact) -> dict[str, Any]:
         """Return what the configuration says: of an image some of it, of a chart all."""
@@ -239,16 +230,24 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         return listed(AccessoryOutput, rows, context)
 
 
+def _pull_time(row: Artifact | Tag) -> str:
+    """Return its annotated ``pulled_at`` in the contract's form."""
+    at: datetime.datetime | None = getattr(row, "pulled_at", None)
+    return NEVER if at is None else at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
 def detailed(found: QuerySet[Artifact], options: Options) -> QuerySet[Artifact]:
     """Fetch with them what the output shows."""
     references = ArtifactReference.objects.select_related("child")
     references = references.defer("child__config", "child__annotations")
     configurations = ArtifactBlob.objects.filter(position=0)
+    found = found.annotate(pulled_at=statistics.pulled_at("body_id"))
     found = found.select_related("repository__project").prefetch_related(
         Prefetch("references", references), Prefetch("blobs", configurations)
     )
     if options.tags:
-        found = found.prefetch_related("tags")
+        tags = Tag.objects.annotate(pulled_at=statistics.pulled_at("name"))
+        found = found.prefetch_related(Prefetch("tags", tags))
     if options.labels:
         labelings = ArtifactLabel.objects.select_related("label")
         found = found.prefetch_related(Prefetch("labelings", labelings))
@@ -274,17 +273,10 @@ def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundin
             {digest for _repository_id, digest in places},
         )
     repositories = {artifact.repository_id: artifact.repository for artifact in artifacts}
-    around = Surroundings(options, found, parents, pulls=_pulls(artifacts, options))
+    around = Surroundings(options, found, parents)
     if not options.immutability:
         return around
     return replace(around, is_immutable=immutability_of(repositories.values()))
-
-
-def _pulls(artifacts: Sequence[Artifact], options: Options) -> Mapping[Place, Pulls]:
-    references = {artifact.digest for artifact in artifacts}
-    if options.tags:
-        references |= {tag.name for artifact in artifacts for tag in artifact.tags.all()}
-    return statistics.of_references({artifact.repository_id for artifact in artifacts}, references)
 
 
 def immutability_of(repositories: Iterable[Repository]) -> Callable[[Tag], bool]:

@@ -18,8 +18,9 @@ from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
-from registry_sync import repositories, trash
+from registry_sync import repositories, statistics, trash
 from registry_sync.models import Artifact, Repository
+from registry_sync.statistics import NEVER_PULLED, Pulls
 
 _SORTS = {"name": "path", "creation_time": "created_at", "update_time": "pushed_at"}
 
@@ -48,8 +49,9 @@ class RepositoryOutput(serializers.Serializer[Repository]):
         return counts.get(repository.pk, 0)
 
     def get_pull_count(self, repository: Repository) -> int:
-        """Return what the contract asks for; pulls are not counted yet."""
-        return 0
+        """Return how often something of it was pulled; scanners are not counted."""
+        pulls: dict[int, Pulls] = self.context["pulls"]
+        return pulls.get(repository.pk, NEVER_PULLED).count
 
 
 class Repositories(Endpoint):
@@ -140,7 +142,13 @@ def present() -> QuerySet[Repository]:
 
 def output(rows: Sequence[Repository]) -> list[dict[str, Any]]:
     """Show repositories as the contract has them."""
-    return listed(RepositoryOutput, rows, {"counts": counts_of(rows)})
+    return listed(RepositoryOutput, rows, figures_of(rows))
+
+
+def figures_of(rows: Sequence[Repository]) -> dict[str, Any]:
+    """Return what is counted of these repositories, which are those of one page."""
+    pulls = statistics.of_repositories([row.pk for row in rows])
+    return {"counts": counts_of(rows), "pulls": pulls}
 
 
 def counts_of(rows: Sequence[Repository]) -> dict[int, int]:

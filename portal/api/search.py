@@ -15,6 +15,7 @@ from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import listed
 from registry_sync.models import Artifact, Repository, Tag
+from registry_sync.statistics import NEVER_PULLED, Pulls
 
 # Of each kind; who wants more searches for more.
 LIMIT = 100
@@ -37,8 +38,9 @@ class SearchRepositoryOutput(serializers.Serializer[Repository]):
         return counts.get(repository.pk, 0)
 
     def get_pull_count(self, repository: Repository) -> int:
-        """Return what the contract asks for; pulls are not counted yet."""
-        return 0
+        """Return how often something of it was pulled; scanners are not counted."""
+        pulls: dict[int, Pulls] = self.context["pulls"]
+        return pulls.get(repository.pk, NEVER_PULLED).count
 
 
 class SearchTagOutput(serializers.Serializer[Tag]):
@@ -78,14 +80,14 @@ class Search(Endpoint):
         listable = access.projects_where(self.principal, "repository:list")
         named = repositories.present().filter(project__in=listable).order_by("path", "pk")
         found = list(repositories.named(named, text)[:LIMIT])
-        counts = {"counts": repositories.counts_of(found)}
+        figures = repositories.figures_of(found)
         return Response(
             {
                 "project": projects.output(
                     visible.filter(name__icontains=text).select_related("owner")[:LIMIT],
                     self.principal,
                 ),
-                "repository": listed(SearchRepositoryOutput, found, counts),
+                "repository": listed(SearchRepositoryOutput, found, figures),
                 "tag": _tags(text, self),
                 "artifact": _artifacts(text, self),
             }

@@ -14,7 +14,7 @@ from portal.api.base import Anyone, SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
-from registry_sync import copying, trash
+from registry_sync import copying, statistics, trash
 from registry_sync.models import Tag
 
 _SORTS = {"name": "name", "push_time": "pushed_at", "id": "pk"}
@@ -41,7 +41,8 @@ class ArtifactTags(Endpoint):
     def get(self, request: Request, name_or_id: str, path: str, reference: str) -> Response:
         """List the tags that point to the artifact."""
         repository = repositories.find(self, request, name_or_id, path, action="tag:list")
-        found = Tag.objects.filter(artifact=artifacts.find(repository, reference))
+        tags = Tag.objects.annotate(pulled_at=statistics.pulled_at("name"))
+        found = tags.filter(artifact=artifacts.find(repository, reference))
         found = query.matching(found, request, {"name": "name"})
         found = query.ordered(found, request, _SORTS)
         page = Page.of(request)
