@@ -1,15 +1,20 @@
 """What a deletion would touch, told before it is ordered; the deletion itself decides anew."""
 
+import datetime
+from collections.abc import Collection
 from dataclasses import dataclass, field
+
+from django.utils import timezone
 
 from accounts.errors import NotFound
 from accounts.models import Project
 from registry_sync import freeing, immutability, trash
-from registry_sync.models import Artifact, Repository, Tag
+from registry_sync.models import Artifact, PullTotal, Repository, Tag
 from registry_sync.tag_filters import tags_for_people
 
 # So many names are told; the rest is counted.
 SHOWN = 100
+_LATELY = datetime.timedelta(days=7)
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ def of_tag(repository: Repository, name: str) -> Preview:
         tag_count=1,
         sibling_tags=list(others.values_list("name", flat=True)[:SHOWN]),
         immutable_tags=list(immutability.held_among(repository, [tag.name])),
+        pulled_lately=_pulled_lately(repository, [tag.name]),
         days=repository.project.trash_days,
     )
 
@@ -68,6 +74,7 @@ def of_artifact(repository: Repository, digest: str) -> Preview:
         tag_count=len(names),
         tags=names[:SHOWN],
         immutable_tags=list(immutability.held_among(repository, names))[:SHOWN],
+        pulled_lately=_pulled_lately(repository, names),
         accessories=[a.digest for a in going[1:] if a.pk not in children],
         children=[a.digest for a in going[1:] if a.pk in children],
         parents=sorted(set(trash.holders(going).values())),
@@ -88,9 +95,19 @@ def of_repository(repository: Repository) -> Preview:
         tag_count=len(names),
         tags=names[:SHOWN],
         immutable_tags=list(immutability.held_among(repository, names))[:SHOWN],
+        pulled_lately=_pulled_lately(repository, names),
         freed_bytes=sum(freeing.freed_by(repository.project_id, ids).values()),
         days=repository.project.trash_days,
     )
+
+
+def _pulled_lately(repository: Repository, names: Collection[str]) -> list[str]:
+    """Return those of the tags that somebody pulled in the last days, the last pull first."""
+    since = timezone.now() - _LATELY
+    pulls = PullTotal.objects.filter(repository=repository, pulled_at__gt=since)
+    found = pulls.exclude(reference="").order_by("-pulled_at")
+    wanted = set(names)
+    return [name for name in found.values_list("reference", flat=True) if name in wanted][:SHOWN]
 
 
 def of_project(project: Project) -> Preview:

@@ -31,10 +31,12 @@ from registry_sync.retention_plan import Judged, Totals, frees, judged
 from registry_sync.retention_policies import KIND, reading_of
 from registry_sync.retention_rules import Verdict
 from registry_sync.runs import Run
+from registry_sync.tag_deletions import Veto
 
 __all__ = ["KIND", "run"]
 # Images in one transaction: a push into the repository waits for one of these at most.
 BATCH = 100
+_PULLS_LATE = datetime.timedelta(seconds=20)
 WAITING = "waiting for a confirmed preview"
 
 
@@ -64,7 +66,7 @@ def run(run: Run) -> None:
         run.log("the policy has changed: nothing is removed before a preview is confirmed")
     elif not is_dry:
         _require_no_brake(run, found, totals)
-        _remove(run, execution)
+        _remove(run, execution, asks_for_pulls=reading_of(found).asks_for_pulls)
     _tell(found, execution, is_dry=is_dry or is_waiting)
 
 
@@ -155,12 +157,12 @@ def _require_no_brake(run: Run, policy: RetentionPolicy, totals: Totals) -> None
         raise PreconditionFailed(reason)
 
 
-def _remove(run: Run, execution: Execution) -> None:
+def _remove(run: Run, execution: Execution, *, asks_for_pulls: bool) -> None:
     actor = actor_of(execution)
     tags = images = freed = 0
     waiting = RetentionOutcome.objects.filter(execution=execution, is_done=False)
     for outcome in list(waiting.order_by("pk")):
-        _remove_from(run, outcome, actor)
+        _remove_from(run, outcome, actor, asks_for_pulls=asks_for_pulls)
     for outcome in RetentionOutcome.objects.filter(execution=execution).order_by("pk"):
         tags += outcome.removed_tags
         images += sum(row["state"] == "removed" for row in outcome.removals)
@@ -169,8 +171,12 @@ def _remove(run: Run, execution: Execution) -> None:
     run.result(tags=tags, images=images, freed_bytes=freed)
 
 
-def _remove_from(run: Run, outcome: RetentionOutcome, actor: Actor) -> None:
+def _remove_from(
+    run: Run, outcome: RetentionOutcome, actor: Actor, *, asks_for_pulls: bool
+) -> None:
     """Remove what was decided in one repository."""
+    # Pulls are written down every few seconds: the last ones may have been missing.
+    since = outcome.started_at - _PULLS_LATE if asks_for_pulls else None
     repository = Repository.objects.filter(pk=outcome.repository_id, pushed_at__isnull=False)
     found = repository.select_related("project").first()
     planned = [row for row in outcome.removals if row["state"] == "planned"]
@@ -184,7 +190,8 @@ def _remove_from(run: Run, outcome: RetentionOutcome, actor: Actor) -> None:
         with transaction.atomic():
             run.hold()
             if found is not None:
-                _remove_part(outcome, found, part, actor)
+                asked = veto(found, timezone.now(), pulled_since=since)
+                _remove_part(outcome, found, part, asked, actor)
             outcome.removed_tags += sum(
                 len(row["tags"]) for row in part if row["state"] == "removed"
             )
@@ -203,10 +210,10 @@ def _remove_part(
     outcome: RetentionOutcome,
     repository: Repository,
     part: list[dict[str, Any]],
+    asked: Veto,
     actor: Actor,
 ) -> None:
     """Remove a batch; note with each image what became of it."""
-    asked = veto(repository, timezone.now())
     wanted = {name: row["digest"] for row in part for name in row["tags"]}
     result = tag_deletions.delete_tags(
         repository,
@@ -219,7 +226,7 @@ def _remove_part(
     )
     for row in part:
         if not row["tags"]:
-            _remove_untagged(outcome, repository, row, actor)
+            _remove_untagged(outcome, repository, row, asked, actor)
             continue
         kept = [result.kept[name] for name in row["tags"] if name in result.kept]
         row["state"] = "kept" if kept else "removed"
@@ -228,7 +235,11 @@ def _remove_part(
 
 
 def _remove_untagged(
-    outcome: RetentionOutcome, repository: Repository, row: dict[str, Any], actor: Actor
+    outcome: RetentionOutcome,
+    repository: Repository,
+    row: dict[str, Any],
+    asked: Veto,
+    actor: Actor,
 ) -> None:
     """Remove an image that has no tag, if that still is so."""
     trash.lock(repository)
@@ -239,7 +250,7 @@ def _remove_untagged(
         reason = "gone already"
     elif found.pushed_at > outcome.started_at or Tag.objects.filter(artifact=found).exists():
         reason = "pushed again meanwhile"
-    elif veto(repository, timezone.now())([Tag(artifact=found)]):
+    elif asked([Tag(artifact=found)]):
         reason = "in use"
     if not reason:
         try:

@@ -17,6 +17,7 @@ from registry_sync.models import (
     Artifact,
     ArtifactReference,
     DigestInUse,
+    PullTotal,
     Repository,
     Tag,
     TagPin,
@@ -68,6 +69,7 @@ def _read(
     tags = _tags(ids)
     belonging = _belonging(ids)
     used = _used(ids, in_use) if in_use else set()
+    pulls = _pulls(ids)
     pins = set(TagPin.objects.filter(repository_id__in=ids).values_list("repository_id", "name"))
     by_repository: dict[int, list[Image]] = defaultdict(list)
     paths = {repository.pk: repository.path for repository in repositories}
@@ -75,9 +77,12 @@ def _read(
     columns = rows.values_list("pk", "repository_id", "body_id", "pushed_at")
     for key, repository_id, digest, pushed_at in columns.iterator(chunk_size=2000):
         image = Image(key, digest, pushed_at=pushed_at.timestamp())
+        image.pulled_at = pulls.get((repository_id, digest), 0.0)
         for name, at in tags.pop(key, ()):
             image.tags.append(name)
             image.pushed_at = max(image.pushed_at, at)
+            if pulls:
+                image.pulled_at = max(image.pulled_at, pulls.get((repository_id, name), 0.0))
         reason = belonging.get(key, "")
         if not image.tags and reason:
             continue
@@ -116,6 +121,17 @@ def _tags(ids: list[int]) -> dict[int, list[tuple[str, float]]]:
     return found
 
 
+def _pulls(ids: list[int]) -> dict[tuple[int, str], float]:
+    """Return when each tag and digest was pulled last; by scanners and replication is not."""
+    rows = PullTotal.objects.filter(repository_id__in=ids, pulled_at__isnull=False)
+    columns = rows.exclude(reference="").values_list("repository_id", "reference", "pulled_at")
+    return {
+        (repository_id, reference): at.timestamp()
+        for repository_id, reference, at in columns.iterator(chunk_size=2000)
+        if at is not None
+    }
+
+
 def _belonging(ids: list[int]) -> dict[int, str]:
     """Return which artifacts belong to another one, and how."""
     found: dict[int, str] = {}
@@ -145,8 +161,14 @@ def _used(ids: list[int], in_use: set[str]) -> set[int]:
     return found | set(edges.values_list("parent_id", flat=True))
 
 
-def veto(repository: Repository, now: datetime.datetime) -> Veto:
-    """Return what tells, under the locks, which tags have been protected since they were judged."""
+def veto(
+    repository: Repository, now: datetime.datetime, *, pulled_since: datetime.datetime | None = None
+) -> Veto:
+    """Return what tells, under the locks, which tags have been protected since they were judged.
+
+    Where pulls count, those after ``pulled_since`` do too: they may have been written down only
+    after the verdict.
+    """
 
     def ask(tags: list[Tag]) -> dict[str, str]:
         ids = [tag.artifact_id for tag in tags if tag.artifact_id is not None]
@@ -162,6 +184,16 @@ def veto(repository: Repository, now: datetime.datetime) -> Veto:
         pins = TagPin.objects.filter(repository=repository, name__in=names)
         pinned = set(pins.values_list("name", flat=True))
         found = dict.fromkeys(pinned, "pinned")
+        if pulled_since is not None:
+            pulls = PullTotal.objects.filter(repository=repository, pulled_at__gt=pulled_since)
+            fresh = set(
+                pulls.filter(reference__in=[*names, *digests]).values_list("reference", flat=True)
+            )
+            found |= {
+                tag.name: "pulled meanwhile"
+                for tag in tags
+                if tag.name in fresh or (tag.artifact and tag.artifact.digest in fresh)
+            }
         for tag in tags:
             if tag.artifact_id in used or (tag.artifact and tag.artifact.digest in running):
                 found[tag.name] = "in use"

@@ -32,6 +32,8 @@ class Template(StrEnum):
 
 
 COUNTS = frozenset({Template.PUSHED, Template.PULLED, Template.ACTIVE, Template.PATCHES})
+# Those that ask when something was pulled.
+BY_PULLS = frozenset({Template.PULLED, Template.PULLED_DAYS, Template.ACTIVE})
 AGES = frozenset({Template.PUSHED_DAYS, Template.PULLED_DAYS, Template.LAST_DAYS})
 
 
@@ -62,6 +64,11 @@ class Reading:
     # Tags of this name, and images pulled in so many days, always stay; empty and 0 for none.
     keep_latest: bool = False
     keep_pulled_days: int = 0
+
+    @property
+    def asks_for_pulls(self) -> bool:
+        """Whether it matters when something was pulled."""
+        return bool(self.keep_pulled_days) or any(r.template in BY_PULLS for r in self.rules)
 
 
 @dataclass(slots=True)

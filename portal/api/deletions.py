@@ -60,7 +60,7 @@ class TagDeletionOutput(serializers.Serializer[bulk.Preview]):
     freed_bytes = serializers.IntegerField()
 
 
-class RunOutput(serializers.Serializer[Execution]):
+class ProjectRunOutput(serializers.Serializer[Execution]):
     """A run in a project, with what came out."""
 
     id = serializers.IntegerField(source="pk")
@@ -169,11 +169,11 @@ class OneProjectExecution(Endpoint):
     """``/projects/{project_name_or_id}/executions/{execution_id}``."""
 
     permissions = {"GET": SignedIn}
-    operations = {"GET": Operation(gives=RunOutput)}
+    operations = {"GET": Operation(gives=ProjectRunOutput)}
 
     def get(self, request: Request, name_or_id: str, execution_id: int) -> Response:
         """Show how far a run in the project is, and what came out."""
-        return Response(RunOutput(_run(self, request, name_or_id, execution_id)[1]).data)
+        return Response(ProjectRunOutput(_run(self, request, name_or_id, execution_id)[1]).data)
 
 
 class ExecutionUndo(Endpoint):

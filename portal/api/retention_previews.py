@@ -21,7 +21,7 @@ from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
-from portal.api.retentions import PolicyInput
+from portal.api.retentions import RetentionInput
 from registry_sync import in_use, pins, retention_preview
 from registry_sync.in_use import Receipt, Used
 from registry_sync.models import DigestInUse, RetentionPolicy, TagPin
@@ -32,7 +32,7 @@ from registry_sync.retention_rules import Reading
 _COLUMNS = ("repository", "tag", "digest", "verdict", "rule", "reason", "why", "pushed_at")
 
 
-class RowOutput(serializers.Serializer[Row]):
+class RetentionVerdictOutput(serializers.Serializer[Row]):
     """One tag's verdict."""
 
     repository = serializers.CharField()
@@ -51,7 +51,7 @@ class RowOutput(serializers.Serializer[Row]):
         return "keep" if row.is_kept else "remove"
 
 
-class PreviewOutput(serializers.Serializer[Preview]):
+class RetentionPreviewOutput(serializers.Serializer[Preview]):
     """What a policy would do now."""
 
     kept = serializers.IntegerField(source="totals.kept")
@@ -63,7 +63,7 @@ class PreviewOutput(serializers.Serializer[Preview]):
     by_rule = serializers.SerializerMethodField()
     freed_bytes = serializers.IntegerField(allow_null=True)
     brake = serializers.SerializerMethodField()
-    rows = RowOutput(many=True)
+    rows = RetentionVerdictOutput(many=True)
 
     def get_by_rule(self, preview: Preview) -> dict[str, int]:
         """Return how many images each rule keeps, by its number."""
@@ -74,13 +74,13 @@ class PreviewOutput(serializers.Serializer[Preview]):
         return preview.totals.brake()
 
 
-class ConfirmInput(serializers.Serializer[dict[str, Any]]):
+class RetentionConfirmationInput(serializers.Serializer[dict[str, Any]]):
     """Which version of the policy was looked at."""
 
     version = serializers.IntegerField(min_value=1)
 
 
-class ImageInput(serializers.Serializer[dict[str, Any]]):
+class InUseImageInput(serializers.Serializer[dict[str, Any]]):
     """An image that runs."""
 
     image = serializers.CharField(max_length=1024)
@@ -92,7 +92,7 @@ class InUseInput(serializers.Serializer[dict[str, Any]]):
 
     cluster = serializers.CharField(max_length=254)
     hours = serializers.IntegerField(default=24)
-    images = ImageInput(many=True)
+    images = InUseImageInput(many=True)
 
 
 class ReceiptOutput(serializers.Serializer[Receipt]):
@@ -136,11 +136,12 @@ class RetentionPreview(Endpoint):
     permissions = {"GET": SignedIn, "POST": SignedIn}
     operations = {
         "GET": Operation(
-            gives=PreviewOutput, query=("verdict", "tag", "repository", "page", "page_size")
+            gives=RetentionPreviewOutput,
+            query=("verdict", "tag", "repository", "page", "page_size"),
         ),
         "POST": Operation(
-            takes=PolicyInput,
-            gives=PreviewOutput,
+            takes=RetentionInput,
+            gives=RetentionPreviewOutput,
             query=("verdict", "tag", "repository", "page", "page_size"),
         ),
     }
@@ -155,7 +156,7 @@ class RetentionPreview(Endpoint):
         """Tell what a policy would do that is not saved."""
         project = projects.find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "tag-retention:read", project)
-        serializer = PolicyInput(data=request.data)
+        serializer = RetentionInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         reading = reading_of(retentions.terms_of(serializer.validated_data))
         return self._answer(request, project, reading)
@@ -174,7 +175,7 @@ class RetentionPreview(Endpoint):
         )
         found = retention_preview.preview(project, reading, wanted)
         headers = page.headers(request, found.matching)
-        return Response(PreviewOutput(found).data, headers=headers)
+        return Response(RetentionPreviewOutput(found).data, headers=headers)
 
 
 class RetentionVerdicts(Endpoint):
@@ -208,14 +209,14 @@ class RetentionConfirmation(Endpoint):
     """``/projects/{project_name_or_id}/retention/confirmation``."""
 
     permissions = {"POST": SignedIn}
-    operations = {"POST": Operation(takes=ConfirmInput)}
+    operations = {"POST": Operation(takes=RetentionConfirmationInput)}
     noun = "retention"
 
     def post(self, request: Request, name_or_id: str) -> Response:
         """Confirm the preview of a version: runs may remove as much as it does now, no more."""
         project = projects.find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "tag-retention:operate", project)
-        serializer = ConfirmInput(data=request.data)
+        serializer = RetentionConfirmationInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         version = serializer.validated_data["version"]
         retention_preview.confirm(_policy(project), version=version, actor=self.actor)

@@ -36,7 +36,7 @@ _DISPLAY = {
 }
 
 
-class PolicyInput(serializers.Serializer[dict[str, Any]]):
+class RetentionInput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``RetentionPolicy``; the last three are ours."""
 
     id = serializers.IntegerField(required=False)
@@ -49,7 +49,7 @@ class PolicyInput(serializers.Serializer[dict[str, Any]]):
     keep_pulled_days = serializers.IntegerField(required=False, min_value=0)
 
 
-class PolicyOutput(serializers.Serializer[RetentionPolicy]):
+class RetentionOutput(serializers.Serializer[RetentionPolicy]):
     """The contract's ``RetentionPolicy``, and what is ours."""
 
     id = serializers.IntegerField(source="pk")
@@ -86,19 +86,19 @@ class PolicyOutput(serializers.Serializer[RetentionPolicy]):
         return {"level": "project", "ref": policy.project_id}
 
 
-class ExecutionInput(serializers.Serializer[dict[str, Any]]):
+class RetentionExecutionInput(serializers.Serializer[dict[str, Any]]):
     """How a run is ordered."""
 
     dry_run = serializers.BooleanField(default=False)
 
 
-class ActionInput(serializers.Serializer[dict[str, Any]]):
+class RetentionActionInput(serializers.Serializer[dict[str, Any]]):
     """What is to be done with a run."""
 
     action = serializers.ChoiceField(choices=["stop"])
 
 
-class ExecutionOutput(serializers.Serializer[Execution]):
+class RetentionExecutionOutput(serializers.Serializer[Execution]):
     """The contract's ``RetentionExecution``."""
 
     id = serializers.IntegerField(source="pk")
@@ -126,7 +126,7 @@ class ExecutionOutput(serializers.Serializer[Execution]):
         return bool(execution.parameters.get("dry_run"))
 
 
-class TaskOutput(serializers.Serializer[RetentionOutcome]):
+class RetentionTaskOutput(serializers.Serializer[RetentionOutcome]):
     """The contract's ``RetentionExecutionTask``: one repository in one run."""
 
     id = serializers.IntegerField(source="pk")
@@ -164,7 +164,7 @@ class TaskOutput(serializers.Serializer[RetentionOutcome]):
         return _written(outcome.finished_at)
 
 
-class ParameterOutput(serializers.Serializer[dict[str, Any]]):
+class RetentionParameterOutput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``RetentionRuleParamMetadata``."""
 
     type = serializers.CharField()
@@ -172,16 +172,16 @@ class ParameterOutput(serializers.Serializer[dict[str, Any]]):
     required = serializers.BooleanField()  # type: ignore[assignment]
 
 
-class TemplateOutput(serializers.Serializer[dict[str, Any]]):
+class RetentionTemplateOutput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``RetentionRuleMetadata``."""
 
     rule_template = serializers.CharField()
     display_text = serializers.CharField()
     action = serializers.CharField()
-    params = ParameterOutput(many=True)
+    params = RetentionParameterOutput(many=True)
 
 
-class SelectorOutput(serializers.Serializer[dict[str, Any]]):
+class RetentionSelectorOutput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``RetentionSelectorMetadata``."""
 
     display_text = serializers.CharField()
@@ -189,19 +189,19 @@ class SelectorOutput(serializers.Serializer[dict[str, Any]]):
     decorations = serializers.ListField(child=serializers.CharField())
 
 
-class MetadataOutput(serializers.Serializer[dict[str, Any]]):
+class RetentionMetadataOutput(serializers.Serializer[dict[str, Any]]):
     """The contract's ``RetentionMetadata``."""
 
-    templates = TemplateOutput(many=True)
-    scope_selectors = SelectorOutput(many=True)
-    tag_selectors = SelectorOutput(many=True)
+    templates = RetentionTemplateOutput(many=True)
+    scope_selectors = RetentionSelectorOutput(many=True)
+    tag_selectors = RetentionSelectorOutput(many=True)
 
 
 class Metadatas(Endpoint):
     """``/retentions/metadatas``."""
 
     permissions = {"GET": SignedIn}
-    operations = {"GET": Operation(gives=MetadataOutput, name="getRentenitionMetadata")}
+    operations = {"GET": Operation(gives=RetentionMetadataOutput, name="getRentenitionMetadata")}
 
     def get(self, request: Request) -> Response:
         """List the templates and selectors of which rules are made."""
@@ -210,19 +210,19 @@ class Metadatas(Endpoint):
             "scope_selectors": [_selector("Repositories", "repoMatches", "repoExcludes")],
             "tag_selectors": [_selector("Tags", "matches", "excludes")],
         }
-        return Response(MetadataOutput(shown).data)
+        return Response(RetentionMetadataOutput(shown).data)
 
 
 class Retentions(Endpoint):
     """``/retentions``."""
 
     permissions = {"POST": SignedIn}
-    operations = {"POST": Operation(takes=PolicyInput, status=201, name="createRetention")}
+    operations = {"POST": Operation(takes=RetentionInput, status=201, name="createRetention")}
     noun = "retention"
 
     def post(self, request: Request) -> Response:
         """Give a project its policy; its first scheduled run waits for a confirmed preview."""
-        serializer = PolicyInput(data=request.data)
+        serializer = RetentionInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         project = _project(self, serializer.validated_data.get("scope"))
         access.require(self.principal, "tag-retention:create", project)
@@ -236,20 +236,20 @@ class OneRetention(Endpoint):
 
     permissions = {"GET": SignedIn, "PUT": SignedIn, "DELETE": SignedIn}
     operations = {
-        "GET": Operation(gives=PolicyOutput, name="getRetention"),
-        "PUT": Operation(takes=PolicyInput, name="updateRetention"),
+        "GET": Operation(gives=RetentionOutput, name="getRetention"),
+        "PUT": Operation(takes=RetentionInput, name="updateRetention"),
         "DELETE": Operation(name="deleteRetention"),
     }
     noun = "retention"
 
     def get(self, request: Request, policy_id: int) -> Response:
         """Show a policy."""
-        return Response(PolicyOutput(find(self, policy_id, "read")).data)
+        return Response(RetentionOutput(find(self, policy_id, "read")).data)
 
     def put(self, request: Request, policy_id: int) -> Response:
         """Change a policy: the whole of it, ours apart where that is missing."""
         policy = find(self, policy_id, "update")
-        serializer = PolicyInput(data=request.data)
+        serializer = RetentionInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         terms = terms_of(serializer.validated_data, policy)
         retention_policies.update(policy, terms=terms, actor=self.actor)
@@ -266,8 +266,12 @@ class Executions(Endpoint):
 
     permissions = {"GET": SignedIn, "POST": SignedIn}
     operations = {
-        "GET": Operation(gives=ExecutionOutput, is_list=True, name="listRetentionExecutions"),
-        "POST": Operation(takes=ExecutionInput, status=201, name="triggerRetentionExecution"),
+        "GET": Operation(
+            gives=RetentionExecutionOutput, is_list=True, name="listRetentionExecutions"
+        ),
+        "POST": Operation(
+            takes=RetentionExecutionInput, status=201, name="triggerRetentionExecution"
+        ),
     }
     noun = "retention"
 
@@ -277,13 +281,13 @@ class Executions(Endpoint):
         found = Execution.objects.filter(kind=retention.KIND, policy_id=policy.pk)
         page = Page.of(request)
         rows = page.rows(found.order_by("-pk"))
-        shown = [ExecutionOutput(execution).data for execution in rows]
+        shown = [RetentionExecutionOutput(execution).data for execution in rows]
         return Response(shown, headers=page.headers(request, found.count()))
 
     def post(self, request: Request, policy_id: int) -> Response:
         """Run it now; with ``dry_run`` nothing is removed."""
         policy = find(self, policy_id, "operate")
-        serializer = ExecutionInput(data=request.data or {})
+        serializer = RetentionExecutionInput(data=request.data or {})
         serializer.is_valid(raise_exception=True)
         execution = dispatch.start(
             retention.KIND,
@@ -300,14 +304,14 @@ class OneExecution(Endpoint):
     """``/retentions/{id}/executions/{eid}``."""
 
     permissions = {"PATCH": SignedIn}
-    operations = {"PATCH": Operation(takes=ActionInput, name="operateRetentionExecution")}
+    operations = {"PATCH": Operation(takes=RetentionActionInput, name="operateRetentionExecution")}
     noun = "retention"
 
     def patch(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """Stop a run; what it removed so far can be taken back."""
         policy = find(self, policy_id, "operate")
         execution = _execution(policy, execution_id)
-        serializer = ActionInput(data=request.data)
+        serializer = RetentionActionInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         jobs.stop(execution.pk, actor=self.actor)
         return Response()
@@ -317,7 +321,9 @@ class Tasks(Endpoint):
     """``/retentions/{id}/executions/{eid}/tasks``."""
 
     permissions = {"GET": SignedIn}
-    operations = {"GET": Operation(gives=TaskOutput, is_list=True, name="listRetentionTasks")}
+    operations = {
+        "GET": Operation(gives=RetentionTaskOutput, is_list=True, name="listRetentionTasks")
+    }
 
     def get(self, request: Request, policy_id: int, execution_id: int) -> Response:
         """List what a run came to in each repository."""
@@ -325,7 +331,7 @@ class Tasks(Endpoint):
         found = RetentionOutcome.objects.filter(execution=execution).defer("removals")
         page = Page.of(request)
         rows = page.rows(found.select_related("execution").order_by("pk"))
-        shown = [TaskOutput(outcome).data for outcome in rows]
+        shown = [RetentionTaskOutput(outcome).data for outcome in rows]
         return Response(shown, headers=page.headers(request, found.count()))
 
 

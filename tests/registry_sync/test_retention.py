@@ -19,6 +19,7 @@ from registry_sync.models import (
     DigestInUse,
     Execution,
     ImmutableRule,
+    PullTotal,
     Repository,
     RetentionOutcome,
     RetentionPolicy,
@@ -301,6 +302,37 @@ class TestProtected:
         push_image(app, tag=f"{digest.replace(':', '-')}.sig")
         perform(confirmed(policy_of(app.project, rule("always", tags="v1"), is_harbor=True)))
         assert set(tags_of(app)) == {"v1", f"{digest.replace(':', '-')}.sig"}
+
+
+class TestPulls:
+    def pulled(self, app: Repository, reference: str, *, days: float, automatic: int = 0) -> None:
+        """Count a pull that was so many days ago; of automatic ones there is no time."""
+        at = None if automatic else timezone.now() - datetime.timedelta(days=days)
+        PullTotal.objects.create(
+            repository=app, reference=reference, count=1, automatic=automatic, pulled_at=at
+        )
+
+    def test_by_tag_or_digest_and_not_by_scanners(self, app: Repository) -> None:
+        tags = tags_of(app)
+        self.pulled(app, "v1", days=1)
+        self.pulled(app, tags["v2"], days=2)
+        self.pulled(app, "v3", days=30)
+        self.pulled(app, "v4", days=0, automatic=5)
+        perform(confirmed(policy_of(app.project, rule("nDaysSinceLastPull", 7))))
+        assert set(tags_of(app)) == {"v1", "v2"}
+
+    def test_what_was_pulled_after_the_verdict_stays(
+        self, app: Repository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        policy = confirmed(policy_of(app.project, rule("nDaysSinceLastPull", 7)))
+
+        def meanwhile(name: str) -> None:
+            if name == "retention.batch":
+                self.pulled(app, "v4", days=0)
+
+        monkeypatch.setattr(retention, "hit", meanwhile)
+        perform(policy)
+        assert set(tags_of(app)) == {"v4"}
 
 
 class TestBrake:

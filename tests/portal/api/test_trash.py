@@ -1,13 +1,15 @@
 """The trash in the API: what a deletion touches, restore, purge, runs."""
 
+import datetime
 from collections.abc import Callable
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import bulk, tasks, trash
-from registry_sync.models import Execution, Repository, TrashEntry
+from registry_sync.models import Execution, PullTotal, Repository, TrashEntry
 from tests.factories import make_image, make_repository, push_image
 from tests.portal.api.conftest import Caller, error_of, told
 from tests.registry_sync.trashing import live_in, push_signed, tags_of
@@ -153,3 +155,14 @@ class TestProjects:
         assert alice.call("DELETE", f"trash/projects/{team.pk}").status_code == 202
         assert alice.post(f"trash/projects/{team.pk}/restore", {}).status_code == 409
         assert TrashEntry.objects.count() == 0
+
+
+def test_what_was_pulled_lately_is_told(caller: Find, app: Repository) -> None:
+    push_image(app, tag="1.0")
+    now = timezone.now()
+    for tag, days in (("1.0", 1), ("0.9", 1)):
+        PullTotal.objects.create(
+            repository=app, reference=tag, pulled_at=now - datetime.timedelta(days=days)
+        )
+    shown = told(caller("alice").get("projects/team/deletion?repository=app"))
+    assert shown["pulled_lately"] == ["1.0"]
