@@ -27,7 +27,7 @@ from registry_sync.models.executions import (
 from registry_sync.models.garbage import GarbageCounter, StorageEpoch
 from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
-from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex
+from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex, LayerPolicy
 from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
 from registry_sync.models.reports import ReportLine
 from registry_sync.models.retention import (
@@ -53,6 +53,7 @@ __all__ = [
     "Label",
     "LayerFrame",
     "LayerIndex",
+    "LayerPolicy",
     "ManifestBody",
     "OutboxDelivery",
     "ProjectBlob",

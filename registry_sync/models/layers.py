@@ -75,3 +75,24 @@ class ImageAnalysis(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class LayerPolicy(models.Model):
+    """What a project asks of its images' layers; 0 asks nothing."""
+
+    project = models.OneToOneField(
+        "accounts.Project", on_delete=models.CASCADE, primary_key=True, related_name="layer_policy"
+    )
+    # Live bytes of all bytes, in per cent.
+    least_efficiency = models.PositiveSmallIntegerField(default=0)
+    most_wasted_bytes = models.BigIntegerField(default=0)
+    forbids_secrets = models.BooleanField(default=False)
+    # Refuse the push; else only say so on pages.
+    is_enforced = models.BooleanField(default=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "layer policies"
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: {self.least_efficiency} %"
