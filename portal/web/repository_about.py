@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import require
 from accounts.errors import BadRequest
+from portal.web import pulls
 from portal.web.access import actor_of, page, principal_of, public_page, visible_project
 from portal.web.markdown import html_of
 from portal.web.repositories import repository_of
@@ -81,6 +82,7 @@ def index(request: HttpRequest, project: str, path: str) -> HttpResponse:
         "newest": newest,
         "facts": facts_of(newest) if newest else [],
         "may_update": "repository:update" in rights_in(request, repository),
+        "pulls": pulls.of_repository(repository),
     }
     return render(request, "repositories/about.html", context)
 
