@@ -1,0 +1,292 @@
+"""Objects of one bucket: read, listed page by page, copied, moved, erased.
+
+There is no rename. What is moved is copied, and then exactly the version that was copied is
+deleted: a deletion that comes late, from a collector that was stopped or a request that hung,
+never hits what somebody stored since. A bucket without versions has only keys to delete; there a
+deletion is sent shortly after the copy or not at all, and one whose answer did not come is waited
+out before anything else happens.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+from boto3 import Session
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from registry_sync.storage.base import StorageUnavailableError
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 20
+# A deletion whose answer did not come may still be on its way for so long.
+QUARANTINE_SECONDS = 2.0 * _READ_SECONDS
+# A deletion by key alone is sent so soon after the copy, or not at all.
+FRESH_SECONDS = 30.0
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"})
+# One request copies at most 5 GiB.
+_COPY = TransferConfig(multipart_threshold=4 * 2**30, multipart_chunksize=2**30)
+# Of what a service lists and deletes at once.
+PAGE = 1000
+_ATTEMPTS = 4
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where the registry's objects are; without keys the machine's own role serves."""
+
+    name: str
+    # The registry's ``rootdirectory`` in it.
+    prefix: str = ""
+    # Empty for Amazon's own.
+    endpoint: str = ""
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret_key: str = ""
+    # Where clients reach it, if not at ``endpoint``.
+    public_endpoint: str = ""
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Say in our own words that the bucket cannot be used."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        reason = code or type(error).__name__
+        raise StorageUnavailableError(f"the bucket cannot be used: {reason}") from error
+
+
+class Objects:
+    """One bucket; safe to share between threads. What boto3 raises is told by ``telling``."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        """``bucket``: nothing is asked of it yet."""
+        self.bucket = bucket.name
+        self._bucket = bucket
+        self.client = _client(bucket, attempts=_ATTEMPTS)
+
+    @cached_property
+    def _deleting(self) -> Any:
+        """What is deleted by its key alone must not be sent again by itself."""
+        return _client(self._bucket, attempts=1)
+
+    @cached_property
+    def _public(self) -> Any:
+        """Signs for where clients reach the bucket."""
+        endpoint = self._bucket.public_endpoint or self._bucket.endpoint
+        return _client(replace(self._bucket, endpoint=endpoint), attempts=1)
+
+    @cached_property
+    def has_versions(self) -> bool:
+        """Whether the bucket keeps versions."""
+        answer = self.client.get_bucket_versioning(Bucket=self.bucket)
+        return bool(answer.get("Status") == "Enabled")
+
+    def require(self) -> None:
+        """Ask whether it is there: one that is away must never look like an empty one."""
+        self.client.head_bucket(Bucket=self.bucket)
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def head(self, key: str) -> Entry | None:
+        """Return what is known of an object, or None."""
+        try:
+            found: Entry = self.client.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if _is_absent(error):
+                return None
+            raise
+        return found
+
+    def open(self, key: str) -> Any:
+        """Return an object's body to be read and closed, or None."""
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if _is_absent(error):
+                return None
+            raise
+
+    def read(self, key: str) -> bytes | None:
+        """Return an object's bytes, or None."""
+        body = self.open(key)
+        if body is None:
+            return None
+        with contextlib.closing(body):
+            content: bytes = body.read()
+        return content
+
+    def below(self, prefix: str) -> Iterator[Entry]:
+        """Yield all objects below a prefix, page by page."""
+        pages = self.client.get_paginator("list_objects_v2")
+        size = {"PageSize": PAGE}
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, PaginationConfig=size):
+            yield from page.get("Contents", ())
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the prefixes one level down, each with its slash at the end."""
+        pages = self.client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/"):
+            for entry in page.get("CommonPrefixes", ()):
+                yield entry["Prefix"]
+
+    def unfinished(self, prefix: str) -> Iterator[Entry]:
+        """Yield the uploads in parts that were begun below a prefix."""
+        pages = self.client.get_paginator("list_multipart_uploads")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+            yield from page.get("Uploads", ())
+
+    def parts(self, upload: Entry) -> Iterator[Entry]:
+        """Yield what came of an upload in parts; nothing where it ended meanwhile."""
+        pages = self.client.get_paginator("list_parts")
+        named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+        try:
+            for page in pages.paginate(Bucket=self.bucket, **named):
+                yield from page.get("Parts", ())
+        except ClientError as error:
+            if not _is_absent(error):
+                raise
+
+    def url(self, key: str, *, seconds: int) -> str:
+        """Return an address at which anybody may read an object for so many seconds.
+
+        Made here, without a request; what the object is a browser is not told.
+        """
+        values = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "ResponseContentType": "application/octet-stream",
+            "ResponseContentDisposition": "attachment",
+        }
+        made = self._public.generate_presigned_url("get_object", Params=values, ExpiresIn=seconds)
+        return str(made)
+
+    # --- Writing ------------------------------------------------------------------------------
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object, whole or not at all."""
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def copy(self, source: str, target: str, *, version: str = "") -> None:
+        """Copy an object, within the service."""
+        named = {"Bucket": self.bucket, "Key": source}
+        if version:
+            named["VersionId"] = version
+        self.client.copy(named, self.bucket, target, Config=_COPY)
+
+    def move(self, source: str, target: str) -> None:
+        """Copy an object, then delete what was copied; what is not there is no error."""
+        began = time.monotonic()
+        found = self.head(source)
+        if found is None:
+            return
+        version = found.get("VersionId", "") if self.has_versions else ""
+        try:
+            self.copy(source, target, version=version)
+        except ClientError as error:
+            # Another one moved it meanwhile.
+            if _is_absent(error):
+                return
+            raise
+        if version:
+            self.client.delete_object(Bucket=self.bucket, Key=source, VersionId=version)
+        else:
+            self._delete_fresh(source, began)
+
+    def _delete_fresh(self, key: str, began: float) -> None:
+        """Delete by key alone, where that can hit nothing newer than the copy."""
+        is_doubtful = False
+        for attempt in range(_ATTEMPTS):
+            if time.monotonic() - began > FRESH_SECONDS:
+                # Whoever stood still for so long does not know what lies there now.
+                raise StorageUnavailableError("the bucket took too long; nothing was deleted")
+            try:
+                self._deleting.delete_object(Bucket=self.bucket, Key=key)
+                break
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                    raise
+                is_doubtful = True
+            except BotoCoreError:
+                is_doubtful = True
+            if attempt == _ATTEMPTS - 1:
+                time.sleep(QUARANTINE_SECONDS)
+                raise StorageUnavailableError("the bucket does not answer deletions")
+        if is_doubtful:
+            # The one without an answer must not come after somebody stored this anew.
+            time.sleep(QUARANTINE_SECONDS)
+
+    def abort(self, upload: Entry) -> None:
+        """Give up an upload in parts; one that ended meanwhile is no error."""
+        named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+        try:
+            self.client.abort_multipart_upload(Bucket=self.bucket, **named)
+        except ClientError as error:
+            if not _is_absent(error):
+                raise
+
+    def erase(self, prefix: str) -> None:
+        """Delete everything below a prefix that nobody writes to any more, every version of it."""
+        # From the beginning each time: what a page began after is gone by then.
+        while batch := self._first(prefix):
+            self._delete_batch(batch)
+
+    def _first(self, prefix: str) -> list[dict[str, str]]:
+        """Name as many objects below a prefix as one request deletes, every version of them."""
+        given = {"Bucket": self.bucket, "Prefix": prefix, "MaxKeys": PAGE}
+        if not self.has_versions:
+            page = self.client.list_objects_v2(**given)
+            return [{"Key": entry["Key"]} for entry in page.get("Contents", ())]
+        page = self.client.list_object_versions(**given)
+        return [
+            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        ]
+
+    def _delete_batch(self, batch: list[dict[str, str]]) -> None:
+        answer = self.client.delete_objects(
+            Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
+        )
+        for problem in answer.get("Errors", ()):
+            if problem.get("Code") not in _ABSENT:
+                raise StorageUnavailableError(f"the bucket keeps objects: {problem.get('Code')}")
+
+
+@cache
+def _session() -> Session:
+    """What boto3 knows of its services takes a while to read."""
+    return Session()
+
+
+def _client(bucket: Bucket, *, attempts: int) -> Any:
+    # Other services than Amazon's are found by path; they know no checksums of newer kinds.
+    style = {"addressing_style": "path" if bucket.endpoint else "auto"}
+    return _session().client(
+        "s3",
+        region_name=bucket.region,
+        aws_access_key_id=bucket.access_key or None,
+        aws_secret_access_key=bucket.secret_key or None,
+        endpoint_url=bucket.endpoint or None,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            s3=style,
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            proxies={},
+        ),
+    )
+
+
+def _is_absent(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] in _ABSENT
