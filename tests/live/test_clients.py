@@ -5,7 +5,6 @@ Not part of `make test`: their packages are large. What each did stands in docs/
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,50 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.live.client import client, make_project, pusher
-from tests.live.images import write_index
+from tests.live.programs import fails, need, run
 from tests.live.stack import Stack, wait_for
 
 pytestmark = pytest.mark.clients
-
-GO_CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.20.6"
-
-
-def need(program: str) -> str:
-    """Return where a program is, or skip."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
-    return found
-
-
-def run(*command: str | Path, stdin: str = "", **environment: str) -> str:
-    """Run a command that must succeed; return what it printed."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def fails(*command: str | Path, stdin: str = "", **environment: str) -> str:
-    """Run a command that must fail; return what it printed."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode != 0, f"{command}: {done.stdout}"
-    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -250,26 +209,3 @@ def test_oras(stack: Stack, project: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_crane(stack: Stack, project: str, tmp_path: Path) -> None:
-    go = need("go")
-    binaries = Path(os.environ.get("MOORAGE_CLIENTS", tmp_path / "bin"))
-    if not (binaries / "crane").exists():
-        run(go, "install", GO_CRANE, GOBIN=str(binaries))
-    crane = str(binaries / "crane")
-    layout = tmp_path / "layout"
-    digest = write_index(layout, files={"hello": b"crane\n"})
-    assert stack.push(layout, f"{project}/app:1").returncode == 0
-    config = {"DOCKER_CONFIG": str(tmp_path / "config")}
-    base = f"{stack.address}/{project}"
-    run(crane, "auth", "login", stack.address, "-u", "admin", "-p", stack.admin_password, **config)
-    assert run(crane, "digest", "--insecure", f"{base}/app:1", **config).strip() == digest
-    run(crane, "copy", "--insecure", f"{base}/app:1", f"{base}/copy:1", **config)
-    assert run(crane, "digest", "--insecure", f"{base}/copy:1", **config).strip() == digest
-    run(crane, "tag", "--insecure", f"{base}/copy:1", "2", **config)
-    assert run(crane, "ls", "--insecure", f"{base}/copy", **config).split() == ["1", "2"]
-    assert f"{project}/copy" in run(crane, "catalog", "--insecure", stack.address, **config)
-    run(crane, "delete", "--insecure", f"{base}/copy@{digest}", **config)
-    assert run(crane, "ls", "--insecure", f"{base}/copy", **config).split() == []
-    run(crane, "validate", "--insecure", "--remote", f"{base}/app:1", **config)
