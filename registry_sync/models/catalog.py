@@ -7,7 +7,6 @@ each of them for every row.
 from typing import Self
 
 from django.db import models
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
@@ -40,17 +39,6 @@ class RepositoryQuerySet(models.QuerySet["Repository"]):
     def pushed(self) -> Self:
         """Leave out those into which no push ever finished."""
         return self.exclude(pushed_at=None)
-
-    def with_tag_counts(self) -> Self:
-        """Annotate ``tag_count``."""
-        counts = (
-            Tag.objects.filter(repository=models.OuterRef("pk"))
-            .order_by()
-            .values("repository")
-            .annotate(n=models.Count("pk"))
-            .values("n")
-        )
-        return self.annotate(tag_count=Coalesce(models.Subquery(counts), 0))
 
 
 class Repository(models.Model):
