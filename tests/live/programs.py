@@ -23,7 +23,7 @@ def run(*command: str | Path, stdin: str = "", patience: float = 180, **environm
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=patience,
+        timeout=180,
         check=False,
         env=os.environ | environment,
     )

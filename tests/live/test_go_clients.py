@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,12 @@ def built(name: str, directory: Path) -> str:
     """Return a program, built where it is not there yet; ``MOORAGE_CLIENTS`` keeps it."""
     binaries = Path(os.environ.get("MOORAGE_CLIENTS", directory / "bin"))
     if not (binaries / name).exists():
-        run(need("go"), "install", MODULES[name], patience=BUILD_SECONDS, GOBIN=str(binaries))
+        subprocess.run(
+            [need("go"), "install", MODULES[name]],
+            env=os.environ | {"GOBIN": str(binaries)},
+            timeout=BUILD_SECONDS,
+            check=True,
+        )
     return str(binaries / name)
 
 
