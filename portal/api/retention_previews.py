@@ -1,8 +1,5 @@
 """What retention would do, and what keeps a tag from it: previews, reasons, pins, what runs."""
 
-import csv
-import json
-from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
@@ -25,11 +22,10 @@ from portal.api.retentions import RetentionInput
 from registry_sync import in_use, pins, retention_preview
 from registry_sync.in_use import Receipt, Used
 from registry_sync.models import DigestInUse, RetentionPolicy, TagPin
+from registry_sync.retention_export import csv_lines, json_lines
 from registry_sync.retention_policies import reading_of
 from registry_sync.retention_preview import Filter, Preview, Row
 from registry_sync.retention_rules import Reading
-
-_COLUMNS = ("repository", "tag", "digest", "verdict", "rule", "reason", "why", "pushed_at")
 
 
 class RetentionVerdictOutput(serializers.Serializer[Row]):
@@ -198,11 +194,11 @@ class RetentionVerdicts(Endpoint):
             project, reading, repository=query.text(request, "repository")
         )
         if form == "csv":
-            answer = StreamingHttpResponse(as_csv(found), content_type="text/csv; charset=utf-8")
+            answer = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
             name = f'attachment; filename="{project.name}-retention.csv"'
             answer.headers["Content-Disposition"] = name
             return answer
-        return StreamingHttpResponse(_lines(found), content_type="application/x-ndjson")
+        return StreamingHttpResponse(json_lines(found), content_type="application/x-ndjson")
 
 
 class RetentionConfirmation(Endpoint):
@@ -324,43 +320,3 @@ def _policy(project: Project) -> RetentionPolicy:
     if policy is None:
         raise NotFound("the project has no retention policy")
     return policy
-
-
-def _lines(found: Iterator[Row]) -> Iterator[str]:
-    for row in found:
-        yield json.dumps(_shown(row)) + "\n"
-
-
-def _shown(row: Row) -> dict[str, Any]:
-    return {
-        "repository": row.repository,
-        "tag": row.tag,
-        "digest": row.digest,
-        "verdict": "keep" if row.is_kept else "remove",
-        "rule": row.rule,
-        "reason": row.reason,
-        "why": row.why,
-        "pushed_at": row.pushed_at.isoformat().replace("+00:00", "Z"),
-    }
-
-
-class _Echo:
-    """Gives each line back that a writer writes."""
-
-    def write(self, line: str) -> str:
-        """Return it."""
-        return line
-
-
-def as_csv(found: Iterator[Row]) -> Iterator[str]:
-    """Write verdicts as a table for spreadsheets; no cell is taken for a formula."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(_COLUMNS)
-    for row in found:
-        shown = _shown(row)
-        yield writer.writerow([_cell(shown[column]) for column in _COLUMNS])
-
-
-def _cell(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

@@ -9,15 +9,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import projects
-from accounts.access import require
+from accounts.access import require, rights
 from accounts.errors import BadRequest, Conflict, DomainError
 from accounts.models import Project
 from portal.web.access import actor_of, is_fragment, page, principal_of, visible_project
 from portal.web.jobs import label_of, took
 from portal.web.paging import page_of
 from portal.web.project_tabs import frame
-from registry_sync import bulk, dispatch, purging, restoring
-from registry_sync.models import Artifact, Execution, TrashEntry
+from registry_sync import bulk, dispatch, purging, restoring, retention
+from registry_sync.models import Artifact, Execution, RetentionOutcome, TrashEntry
 from registry_sync.restoring import Tags
 
 # Rows of one entry's page; the rest is counted.
@@ -155,8 +155,17 @@ def _run(project: Project, execution_id: int) -> Execution:
 @page
 def run(request: HttpRequest, project: str, execution_id: int) -> HttpResponse:
     """One run in a project: how far it is, what it deleted, and its undo."""
-    found = _found(request, project)
-    execution = _run(found, execution_id)
+    found = visible_project(request, project)
+    own = rights(principal_of(request), [found])[found.pk]
+    execution = Execution.objects.filter(project_id=found.pk, pk=execution_id).first()
+    is_retention = execution is not None and execution.kind == retention.KIND
+    require(
+        principal_of(request),
+        "tag-retention:read" if is_retention else "artifact:delete",
+        found,
+    )
+    if execution is None:
+        raise Http404
     tasks = list(execution.tasks.all()[:100])
     results: dict[str, object] = {}
     for task in tasks:
@@ -169,6 +178,10 @@ def run(request: HttpRequest, project: str, execution_id: int) -> HttpResponse:
         "total": sum(task.total or 0 for task in tasks),
         "messages_of_tasks": [task.message for task in tasks if task.message],
         "results": results,
+        "may_undo": "artifact:delete" in own,
+        "outcomes": RetentionOutcome.objects.filter(execution=execution).defer("removals")[:_SHOWN]
+        if is_retention
+        else [],
         "undoable": bulk.undoable(execution.pk, timezone.now()).count(),
     }
     fragment = "#content" if is_fragment(request, "content") else ""
