@@ -16,7 +16,7 @@ def need(program: str) -> str:
     return found
 
 
-def run(*command: str | Path, stdin: str = "", patience: float = 180, **environment: str) -> str:
+def run(*command: str | Path, stdin: str = "", **environment: str) -> str:
     """Run a command that must succeed; return what it printed."""
     done = subprocess.run(
         [str(word) for word in command],
