@@ -41,6 +41,7 @@ from registry_sync.models import (
     Repository,
     RepositoryBlob,
     Tag,
+    TagEvent,
 )
 from registry_sync.tag_names import is_tag
 
@@ -267,7 +268,7 @@ def _push(artifact: Artifact, repository: Repository, tag: str) -> Push:
         built_at=artifact.built_at,
         config=artifact.config,
     )
-    return Push(manifest, facts, sizes, children, pins, tag)
+    return Push(manifest, facts, sizes, children, pins, tag, TagEvent.Action.RETAG)
 
 
 def _finish(
