@@ -234,7 +234,6 @@ def test_a_tag_moves_only_where_that_was_said(pushed: Pushed) -> None:
     event = TagEvent.objects.filter(tag="stable").first()
     assert event is not None
     assert event.action == TagEvent.Action.RETAG
-    assert event is not None
     assert (event.from_digest, event.to_digest) == (old.digest, new.digest)
 
 
