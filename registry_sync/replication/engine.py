@@ -90,8 +90,9 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
     meter = Meter(policy.speed_limit)
     client = client_of(address)
     client.pause = meter.pause
-    if ADAPTERS[address.kind].has_projects:
-        client.ensure_project(destination.partition("/")[0])
+    project = destination.partition("/")[0]
+    if ADAPTERS[address.kind].has_projects and not client.has_project(project):
+        client.make_project(project)
     run.progress(total=artifact.size, unit="bytes")
     sender = Sender(policy, address, destination, run, meter, client)
     count = sender.send(artifact, [str(tag) for tag in given["tags"]])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from accounts.errors import BadRequest
 from registry_sync.accessories import accessories_among, subject_of_tag
+from registry_sync.adapters import ADAPTERS
 from registry_sync.artifact_types import type_of
 from registry_sync.client.remote import RemoteRegistry as RemoteClient
 from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
@@ -178,6 +179,8 @@ class _Askers:
         self._address = address
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="replication")
+        # By name, where the registry has projects: into a missing one nobody may look.
+        self._projects: dict[str, bool] = {}
 
     def __enter__(self) -> "_Askers":
         return self
@@ -187,10 +190,22 @@ class _Askers:
 
     def digests(self, repository: str, tags: Sequence[str]) -> list[str]:
         """Return where each tag points there; nothing where it is not. Raises ``RegistryError``."""
+        if not self._has_project(repository.partition("/")[0]):
+            return [""] * len(tags)
         return list(self._pool.map(lambda tag: self._ask(repository, tag), tags))
 
+    def _has_project(self, name: str) -> bool:
+        if not ADAPTERS[self._address.kind].has_projects:
+            return True
+        if name not in self._projects:
+            self._projects[name] = self._client().has_project(name)
+        return self._projects[name]
+
     def _ask(self, repository: str, tag: str) -> str:
+        return self._client().tagged_digest(repository, tag, types=TYPES)
+
+    def _client(self) -> RemoteClient:
         client: RemoteClient | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = client_of(self._address)
-        return client.tagged_digest(repository, tag, types=TYPES)
+        return client

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from accounts.principals import Actor
-from accounts.scopes import is_repository_name
+from accounts.scopes import NAME_PATTERN
 from registry_sync import schedules
 from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy
 from registry_sync.replication import filters
@@ -74,7 +74,7 @@ def _check(terms: Terms) -> None:
         raise BadRequest(_("A name has 1 to 128 characters."), field="name")
     if len(terms.description) > 1024:
         raise BadRequest(_("A description has at most 1024 characters."), field="description")
-    if terms.namespace and not is_repository_name(terms.namespace):
+    if terms.namespace and not NAME_PATTERN.fullmatch(terms.namespace):
         raise BadRequest(_("This cannot be a namespace."), field="dest_namespace")
     if not -1 <= terms.replaced_components <= 10:
         message = _("From none (0) to ten components are replaced, or all (-1).")

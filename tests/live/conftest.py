@@ -17,7 +17,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     On SQLite; on PostgreSQL where ``python -m tests.postgres`` runs the tests.
     """
     database = os.environ.get("MOORAGE_TEST_DATABASE_URL", "")
-    settings = {"MOORAGE_DATABASE_URL": database} if database else {}
+    # Other registries of the tests are on this host too.
+    settings = {"MOORAGE_OUTBOUND_ALLOW": "127.0.0.0/8"}
+    if database:
+        settings["MOORAGE_DATABASE_URL"] = database
     running = Stack(tmp_path_factory.mktemp("moorage"), **settings).start()
     yield running
     running.stop()

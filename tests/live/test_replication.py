@@ -1,0 +1,220 @@
+"""Images go to other registries: whole, once, and on after whatever broke off."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from registry_sync.client import outbound
+from registry_sync.client.remote import RemoteRegistry
+from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
+from tests.factories import Image, descriptor, make_image
+from tests.live.client import make_project, unique
+from tests.live.plain_registry import PASSWORD, USERNAME, PlainRegistry
+from tests.live.stack import Stack, wait_for
+from tests.live.test_remote_registry import push
+
+pytestmark = pytest.mark.live
+
+TYPES = IMAGE_TYPES | INDEX_TYPES
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[PlainRegistry]:
+    """A registry with a password."""
+    running = PlainRegistry(tmp_path / "other", with_password=True).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def ask(stack: Stack) -> Ask:
+    """Return a function that asks the API as the administrator."""
+
+    def send(method: str, path: str, body: object = None, *statuses: int) -> requests.Response:
+        answer = requests.request(
+            method,
+            f"{stack.url}/api/v2.0/{path}",
+            json=body,
+            auth=("admin", stack.admin_password),
+            timeout=60,
+        )
+        assert answer.status_code in (statuses or (200, 201)), answer.text
+        return answer
+
+    return send
+
+
+def client_of(stack: Stack) -> RemoteRegistry:
+    session = outbound.session(outbound.OPERATOR)
+    return RemoteRegistry(
+        stack.url, username="admin", password=stack.admin_password, session=session
+    )
+
+
+def client_there(other: PlainRegistry) -> RemoteRegistry:
+    session = outbound.session(outbound.OPERATOR)
+    return RemoteRegistry(other.url, username=USERNAME, password=PASSWORD, session=session)
+
+
+def make_policy(ask: Ask, other: PlainRegistry, name: str, **fields: Any) -> int:
+    """Add a registry and a policy that copies a project there; return the policy's number."""
+    credential = {"type": "basic", "access_key": USERNAME, "access_secret": PASSWORD}
+    body = {"name": unique("other"), "url": other.url, "credential": credential}
+    ask(
+        "POST",
+        "registries/ping",
+        {"url": other.url, "access_key": USERNAME, "access_secret": PASSWORD},
+    )
+    registry = ask("POST", "registries", body).headers["Location"].rpartition("/")[2]
+    ask("POST", "registries/ping", {"id": int(registry)})
+    policy = {
+        "name": unique("policy"),
+        "dest_registry": {"id": int(registry)},
+        "filters": [{"type": "name", "value": f"{name}/**"}],
+        **fields,
+    }
+    return int(ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2])
+
+
+def run(ask: Ask, policy: int) -> dict[str, Any]:
+    """Run a policy and return the run once it has ended."""
+    started = ask("POST", "replication/executions", {"policy_id": policy})
+    path = started.headers["Location"].partition("/v2.0/")[2]
+    shown: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        shown.update(ask("GET", path).json())
+        return str(shown["status"]) != "InProgress"
+
+    wait_for(has_ended, "the replication")
+    return shown
+
+
+def log_of(ask: Ask, shown: dict[str, Any]) -> str:
+    tasks = ask("GET", f"replication/executions/{shown['id']}/tasks?page_size=100").json()
+    base = f"replication/executions/{shown['id']}/tasks"
+    return "\n".join(ask("GET", f"{base}/{task['id']}/log").text for task in tasks)
+
+
+def signature_of(image: Image, word: str) -> Image:
+    subject = descriptor(image.content, image.media_type)
+    kind = "application/vnd.dev.cosign.artifact.sig.v1+json"
+    return make_image(word, artifactType=kind, subject=subject)
+
+
+def test_images_indexes_and_signatures_arrive_and_nothing_is_done_twice(
+    stack: Stack, ask: Ask, other: PlainRegistry, index: Path
+) -> None:
+    project = make_project(stack)
+    assert stack.push(index, f"{project}/deep/app:1.0").returncode == 0
+    ours, image = client_of(stack), make_image()
+    push(ours, f"{project}/tool", image, "v1", "v2")
+    signature = signature_of(image, unique("signature"))
+    push(ours, f"{project}/tool", signature)
+    policy = make_policy(ask, other, project, dest_namespace="mirror")
+    shown = run(ask, policy)
+    assert (shown["status"], shown["total"], shown["succeed"]) == ("Succeed", 2, 2), shown
+    there = client_there(other)
+    digest = ours.tagged_digest(f"{project}/deep/app", "1.0", types=TYPES)
+    assert there.tagged_digest("mirror/app", "1.0", types=TYPES) == digest
+    assert there.tagged_digest("mirror/tool", "v2", types=TYPES) == image.digest
+    assert there.has_manifest("mirror/tool", signature.digest, types=TYPES)
+    before = len(other.requests())
+    again = run(ask, policy)
+    assert (again["status"], again["total"]) == ("Succeed", 0)
+    asked = [entry for entry in other.requests()[before:] if entry[2] != 401]
+    assert sorted(path for _method, path, _status in asked) == [
+        "/v2/mirror/app/manifests/1.0",
+        "/v2/mirror/tool/manifests/v1",
+        "/v2/mirror/tool/manifests/v2",
+    ]
+    # What is attached later follows.
+    later = signature_of(image, unique("later"))
+    push(ours, f"{project}/tool", later)
+    assert run(ask, policy)["status"] == "Succeed"
+    assert there.has_manifest("mirror/tool", later.digest, types=TYPES)
+
+
+def test_a_registry_that_dies_in_the_middle_costs_no_blob_twice(
+    stack: Stack, ask: Ask, other: PlainRegistry
+) -> None:
+    project, ours = make_project(stack), client_of(stack)
+    layers = tuple(bytes([number]) * 300_000 for number in range(6))
+    image = make_image(unique("slow"), layers=layers)
+    push(ours, f"{project}/app", image, "v1")
+    # About four seconds, of which the first layers take two.
+    policy = make_policy(ask, other, project, speed=450)
+    started = ask("POST", "replication/executions", {"policy_id": policy})
+    path = started.headers["Location"].partition("/v2.0/")[2]
+
+    def stored() -> set[str]:
+        entries = other.requests()
+        return {
+            where.rpartition("digest=")[2]
+            for method, where, status in entries
+            if method == "PUT" and status == 201 and "/blobs/" in where
+        }
+
+    wait_for(lambda: len(stored()) >= 2, "the first layers", patience=30)
+    other.stop()
+    kept = stored()
+    other.start()
+    before = len(other.requests())
+    wait_for(lambda: ask("GET", path).json()["status"] != "InProgress", "the second attempt")
+    shown = ask("GET", path).json()
+    assert shown["status"] == "Succeed", shown
+    there = client_there(other)
+    assert there.tagged_digest(f"{project}/app", "v1", types=TYPES) == image.digest
+    again = [where for method, where, _s in other.requests()[before:] if method == "PUT"]
+    assert not [where for where in again for digest in kept if digest in where]
+
+
+def test_a_wrong_password_is_one_clear_line(stack: Stack, ask: Ask, other: PlainRegistry) -> None:
+    project = make_project(stack)
+    push(client_of(stack), f"{project}/app", make_image(), "v1")
+    wrong = {"type": "basic", "access_key": USERNAME, "access_secret": "not it"}
+    body = {"name": unique("other"), "url": other.url, "credential": wrong}
+    registry = int(ask("POST", "registries", body).headers["Location"].rpartition("/")[2])
+    ask("POST", "registries/ping", {"id": registry}, 400)
+    assert ask("GET", f"registries/{registry}").json()["status"] == "unhealthy"
+    policy = {
+        "name": unique("policy"),
+        "dest_registry": {"id": registry},
+        "filters": [{"type": "name", "value": f"{project}/**"}],
+    }
+    made = ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2]
+    shown = run(ask, int(made))
+    assert shown["status"] == "Failed"
+    assert "refuses our name and password" in shown["status_text"]
+
+
+def test_another_moorage_gets_its_project(stack: Stack, ask: Ask) -> None:
+    """To itself under another name: the same as to any other, and the layers are mounted."""
+    project, ours, image = make_project(stack), client_of(stack), make_image()
+    push(ours, f"{project}/app", image, "v1")
+    credential = {"access_key": "admin", "access_secret": stack.admin_password}
+    body = {
+        "name": unique("self"),
+        "url": stack.url,
+        "type": "harbor",
+        "credential": {"type": "basic", **credential},
+    }
+    registry = int(ask("POST", "registries", body).headers["Location"].rpartition("/")[2])
+    there = unique("made")
+    policy = {
+        "name": unique("policy"),
+        "dest_registry": {"id": registry},
+        "dest_namespace": f"{there}/deep",
+        "filters": [
+            {"type": "name", "value": f"{project}/**"},
+            {"type": "tag", "value": "v*", "decoration": "matches"},
+        ],
+    }
+    made = ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2]
+    shown = run(ask, int(made))
+    assert shown["status"] == "Succeed", (shown, log_of(ask, shown))
+    assert ours.tagged_digest(f"{there}/deep/app", "v1", types=TYPES) == image.digest
