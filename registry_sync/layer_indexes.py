@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.errors import Unavailable
 from registry_sync import upstream
@@ -76,18 +76,21 @@ def _read(registry_name: str, row: LayerIndex, check: Callable[[], None]) -> lis
 
 
 def _save(row: LayerIndex, frames: list[bytes]) -> None:
-    """Write frames first and the version last: a reader sees a whole index or none."""
-    with transaction.atomic():
-        LayerIndex.objects.filter(pk=row.pk).delete()
-        row.version = 0
-        row.save(force_insert=True)
-    for start in range(0, len(frames), _BATCH):
-        batch = enumerate(frames[start : start + _BATCH], start=start)
-        LayerFrame.objects.bulk_create(
-            [LayerFrame(layer=row, position=position, data=data) for position, data in batch]
-        )
+    """Write index and frames in one: a reader sees a whole index or none."""
     row.version = index.VERSION
-    LayerIndex.objects.filter(pk=row.pk).update(version=row.version)
+    try:
+        with transaction.atomic():
+            LayerIndex.objects.filter(pk=row.pk).delete()
+            row.save(force_insert=True)
+            for start in range(0, len(frames), _BATCH):
+                batch = enumerate(frames[start : start + _BATCH], start=start)
+                LayerFrame.objects.bulk_create(
+                    [LayerFrame(layer=row, position=number, data=data) for number, data in batch]
+                )
+    except IntegrityError:
+        # Somebody else read the same layer meanwhile: both read the same.
+        if not LayerIndex.objects.filter(pk=row.pk, version=index.VERSION).exists():
+            raise
 
 
 def _frames(layer: LayerIndex) -> Iterator[bytes]:
@@ -107,7 +110,7 @@ def _chain(layer: LayerIndex, wanted: list[str]) -> list[Directory]:
 
 
 @lru_cache(maxsize=256)
-def _unpacked(digest: str, position: int, version: int) -> tuple[Directory, ...]:  # noqa: ARG001
+def _unpacked(digest: str, position: int, version: int) -> tuple[Directory, ...]:
     """Return a frame's directories; its digest and version are all that it depends on."""
     rows = LayerFrame.objects.filter(layer_id=digest, position=position)
     data = rows.values_list("data", flat=True).first()

@@ -15,7 +15,7 @@ from portal.web.keyset import slice_of
 from portal.web.repository_tabs import frame, rights_in
 from portal.web.tag_lists import ORDERS, PUSHERS, Filter, platforms_of
 from portal.web.tag_rows import TagRow, one_per_artifact, tag_rows, with_artifacts
-from registry_sync import immutability, statistics
+from registry_sync import immutability, layer_policy, statistics
 from registry_sync.accessories import Accessory, accessories_among, signed_among
 from registry_sync.models import Repository
 from registry_sync.statistics import Pulls
@@ -82,6 +82,8 @@ class _Marks:
     has_bill: bool
     others: int
     pulls: Pulls
+    # What the project has against its layers.
+    against: list[str]
 
 
 def _marks(repository: Repository, rows: list[TagRow]) -> dict[str, _Marks]:
@@ -91,6 +93,7 @@ def _marks(repository: Repository, rows: list[TagRow]) -> dict[str, _Marks]:
     held = immutability.held_among(repository, names)
     about = accessories_among([repository.pk], digests)
     pulls = _pulls(repository, names)
+    against = layer_policy.broken(repository.project, digests)
     found = {}
     for row in rows:
         own: list[Accessory] = list(about.get((repository.pk, row.artifact.digest), ()))
@@ -100,6 +103,7 @@ def _marks(repository: Repository, rows: list[TagRow]) -> dict[str, _Marks]:
             has_bill=any(accessory.is_bill for accessory in own),
             others=sum(not (each.is_signature or each.is_bill) for each in own),
             pulls=pulls.get(row.tag.name, Pulls()),
+            against=against.get(row.artifact.digest, []),
         )
     return found
 

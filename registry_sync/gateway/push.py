@@ -9,10 +9,11 @@ import dataclasses
 from collections.abc import Iterable
 
 from accounts.principals import Actor
-from registry_sync import admission, blobs, catalog, image_config, immutability, usage
+from registry_sync import admission, blobs, catalog, image_config, immutability, layer_policy, usage
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
 from registry_sync.client.errors import RegistryRejectedError
+from registry_sync.failpoints import hit
 from registry_sync.gateway.blobs import find_upstream
 from registry_sync.gateway.errors import ProtocolError
 from registry_sync.gateway.standing import Standing
@@ -30,6 +31,7 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
     repository = standing.open_repository()
     standing = _in(repository, standing)
     immutability.require_pushable(repository, tag, manifest.digest)
+    hit("push.admitted")
     try:
         children = _known_children(repository, manifest)
         sizes = _blob_sizes(standing, repository, manifest, children.keys())
@@ -37,17 +39,20 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
         if standing.storage_limit >= 0:
             own = {manifest.digest: len(manifest.content)}
             usage.require_room(standing.project_id, {**sizes, **own})
+        layer_policy.require_pushable(standing.project_id, standing.registry_name, manifest)
+        hit("push.seen")
         facts = _facts(standing, manifest)
         needed = {*sizes, *children}
         pins = patiently(manifest.digest, lambda: blobs.pin(repository, manifest.digest, needed))
+        hit("push.pinned")
         _store(standing, repository, manifest)
+        hit("push.stored")
     except BlobMissingError as error:
         raise _blob_missing(error.digest) from error
-    return catalog.commit_manifest(
-        repository,
-        Push(manifest, facts, sizes, frozenset(children), pins, tag),
-        actor=actor,
-    )
+    push = Push(manifest, facts, sizes, frozenset(children), pins, tag)
+    artifact = catalog.commit_manifest(repository, push, actor=actor)
+    hit("push.committed")
+    return artifact
 
 
 def _in(repository: Repository, standing: Standing) -> Standing:

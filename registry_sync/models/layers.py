@@ -9,7 +9,7 @@ class LayerIndex(models.Model):
     """One layer's contents, read once for all images that share it."""
 
     digest = ByteOrderedCharField(max_length=71, primary_key=True)
-    # The reader's version; 0 while the frames are being written.
+    # The reader's version.
     version = models.PositiveIntegerField(default=0)
     # Why it cannot be read; empty where it was.
     error = models.CharField(max_length=1024, blank=True)

@@ -25,6 +25,7 @@ PAGES = {
     "projects:robot": "/p/{project}/-/robots/{robot}",
     "projects:edit_robot": "/p/{project}/-/robots/{robot}/edit",
     "projects:settings": "/p/{project}/-/settings",
+    "projects:layer_policy": "/p/{project}/-/settings/layers",
     "projects:allowlist": "/p/{project}/-/settings/allowlist",
     "projects:rename": "/p/{project}/-/settings/name",
     "projects:delete": "/p/{project}/-/settings/delete",

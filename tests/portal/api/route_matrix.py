@@ -772,6 +772,19 @@ ROWS = (
     ),
     Row(
         "GET",
+        "v2.0/projects/<str:name_or_id>/layer-policy",
+        "/api/v2.0/projects/team/layer-policy",
+        TEAM_LOGS,
+    ),
+    Row(
+        "PUT",
+        "v2.0/projects/<str:name_or_id>/layer-policy",
+        "/api/v2.0/projects/team/layer-policy",
+        TEAM_WRITE,
+        {"least_efficiency": 90},
+    ),
+    Row(
+        "GET",
         "v2.0/compare",
         "/api/v2.0/compare?base=team/app:latest&head=team/app:latest",
         MISSING_READ,

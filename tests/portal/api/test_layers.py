@@ -98,3 +98,13 @@ def test_compare(artifact: Artifact, caller: Callers) -> None:
     assert found["files"]["largest"] == []
     assert caller("carol").get("compare?base=nonsense&head=x").status_code == 400
     assert caller("mallory").get("compare?base=team/app:1.0&head=team/app:1.0").status_code == 404
+
+
+def test_the_policy(cast: Cast, caller: Callers) -> None:
+    path = "projects/team/layer-policy"
+    assert caller("alice").get(path).json()["least_efficiency"] == 0
+    answer = caller("alice").call("PUT", path, {"least_efficiency": 80, "is_enforced": True})
+    assert answer.json()["is_enforced"] is True
+    refused = caller("alice").call("PUT", path, {"least_efficiency": 180})
+    assert refused.status_code == 400
+    assert caller("alice").get(path).json()["least_efficiency"] == 80
