@@ -14,7 +14,7 @@ from accounts.models import Project
 from portal.web.access import actor_of, is_fragment, page, principal_of, visible_project
 from portal.web.project_tabs import frame
 from registry_sync import immutable_rules
-from registry_sync.immutability import EVERYTHING, Rule, rule_of
+from registry_sync.immutability import Rule, rule_of
 from registry_sync.immutable_rules import Preview
 from registry_sync.models import ImmutableRule
 from registry_sync.models.immutability import Match
@@ -29,6 +29,10 @@ def _input(label: str) -> forms.TextInput:
     return forms.TextInput(attrs={**attrs, "aria-label": label})
 
 
+# What the form begins with.
+_FIRST = Rule("v*")
+
+
 class RuleForm(forms.Form):
     """A rule as a sentence with four gaps."""
 
@@ -37,14 +41,14 @@ class RuleForm(forms.Form):
     )
     repository_pattern = forms.CharField(
         max_length=255,
-        initial=EVERYTHING,
+        initial=_FIRST.repository_pattern,
         widget=_input(gettext_lazy("Pattern for repositories")),
     )
     tag_match = forms.ChoiceField(
         choices=Match.choices, initial=Match.MATCHES, widget=_select(gettext_lazy("Tags"))
     )
     tag_pattern = forms.CharField(
-        max_length=255, initial="v*", widget=_input(gettext_lazy("Pattern for tags"))
+        max_length=255, initial=_FIRST.tag_pattern, widget=_input(gettext_lazy("Pattern for tags"))
     )
 
     @property
@@ -61,14 +65,12 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     principal = principal_of(request)
     require(principal, "immutable-tag:list", found)
     form = RuleForm(request.POST or None)
-    preview = None
-    if request.method == "POST":
-        require(principal, "immutable-tag:create", found)
-        preview = _preview(form, found)
-        if _is_look(request):
-            return _answer(request, found, form, preview)
-        if form.is_valid() and _is_saved(form, request, found):
-            return redirect("projects:immutable_rules", found.name)
+    if request.method != "POST":
+        return _answer(request, found, form, immutable_rules.preview(found, _FIRST))
+    require(principal, "immutable-tag:create", found)
+    preview = _preview(form, found)
+    if not _is_look(request) and form.is_valid() and _is_saved(form, request, found):
+        return redirect("projects:immutable_rules", found.name)
     return _answer(request, found, form, preview)
 
 

@@ -56,7 +56,8 @@ def index(request: HttpRequest, project: str, path: str) -> HttpResponse:
 
 def _selection(request: HttpRequest, repository: Repository) -> Selection:
     """Read which tags are meant: those that are ticked, or all that the filter matches."""
-    names = request.POST.getlist("name")
+    # One field for each tick; the page that asks once more sends all of them in one.
+    names = [*request.POST.getlist("name"), *request.POST.get("names", "").split()]
     if "all" not in request.POST:
         if not names:
             raise BadRequest(_("Tick the tags that should go."), field="name")
