@@ -25,6 +25,7 @@ KIND_LABELS = {
     "housekeeping": _("Housekeeping"),
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
+    "garbage-collection": _("Garbage collection"),
     "retention": _("Retention"),
     "trash-purge": _("Emptying the trash"),
     "tag-history": _("Pruning of tag histories"),

@@ -98,6 +98,13 @@ GROUPS = (
                 right="quota:list",
             ),
             Place(
+                section="garbage",
+                words=_("Garbage collection"),
+                icon="recycle",
+                view="administration:garbage",
+                right="garbage-collection:list",
+            ),
+            Place(
                 section="trash",
                 words=_("Trash"),
                 icon="trash",

@@ -1,0 +1,91 @@
+"""What there is to collect, and how collection stands: for the page and for metrics."""
+
+import datetime
+from dataclasses import dataclass
+
+from django.db.models import Min, Sum
+from django.utils import timezone
+
+from accounts import statements
+from accounts.statements import Statement
+from registry_sync import garbage_candidates, garbage_counters
+from registry_sync.garbage_candidates import Totals
+from registry_sync.models import Blob, RepositoryBlob, Task, TrashEntry
+
+# Beyond so many blobs a page does not count anew what the last run has counted.
+_COUNTED_ANEW = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimable:
+    """What a run would remove now, what later, and what can still be restored."""
+
+    now: Totals
+    later: Totals
+    # When the first of ``later`` is out of its grace.
+    later_at: datetime.datetime | None
+    trash_bytes: int
+    # Now, unless there is too much to count for a page: then the end of the last run.
+    measured_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What should be nothing, or short."""
+
+    oldest_removal: float
+    removals: int
+    tombstones: int
+    unconfirmed_links: int
+    counts: dict[str, int]
+
+
+def reclaimable(kind: str) -> Reclaimable:
+    """Return what there is to collect; ``kind`` is the kind of the runs that counted before."""
+    now = timezone.now()
+    trash = TrashEntry.objects.restorable(now).aggregate(size=Sum("freed_bytes"))["size"] or 0
+    if Blob.objects.count() > _COUNTED_ANEW:
+        return _of_last_run(kind, trash, now)
+    later, later_at = garbage_candidates.reclaimable_later(now)
+    limit = statements.moment(garbage_candidates.old_before(now))
+    ((count, size),) = statements.run_once(Statement(_NOW, [limit]))
+    return Reclaimable(Totals(int(count), int(size or 0)), later, later_at, trash, now)
+
+
+_NOW = """
+SELECT count(*), sum(b.size) FROM registry_sync_blob b
+WHERE b.state = 'live' AND b.touched_at < %s
+AND NOT EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
+AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)
+"""
+
+
+def _of_last_run(kind: str, trash: int, now: datetime.datetime) -> Reclaimable:
+    """What the last run found and left."""
+    tasks = Task.objects.filter(kind=kind, finished_at__isnull=False)
+    task = tasks.order_by("-finished_at").first()
+    result = task.result if task else {}
+    left = Totals(
+        max(0, result.get("found", 0) - result.get("digests", 0)),
+        max(0, result.get("found_bytes", 0) - result.get("freed_bytes", 0)),
+    )
+    at = task.finished_at if task and task.finished_at else now
+    return Reclaimable(left, Totals(0, 0), None, trash, at)
+
+
+def health(now: datetime.datetime | None = None) -> Health:
+    """Return how collection stands."""
+    now = now or timezone.now()
+    deleting = Blob.objects.filter(state=Blob.State.DELETING)
+    # A claim's lease begins with it: the row keeps no other time.
+    oldest = deleting.aggregate(at=Min("claimed_until"))["at"]
+    before = garbage_candidates.old_before(now)
+    return Health(
+        oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+        removals=deleting.count(),
+        tombstones=Blob.objects.filter(state=Blob.State.GONE).count(),
+        unconfirmed_links=RepositoryBlob.objects.filter(
+            state=RepositoryBlob.State.EXPECTED, touched_at__lt=before
+        ).count(),
+        counts=garbage_counters.counts(),
+    )
