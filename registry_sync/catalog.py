@@ -17,6 +17,7 @@ from accounts.models import Project
 from accounts.principals import Actor
 from accounts.statements import Statement
 from registry_sync import admission, blobs, immutability, transactions, usage
+from registry_sync.failpoints import hit
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
 from registry_sync.models import (
@@ -85,6 +86,7 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
         Statement(_PUSHED, [statements.moment(now), repository.pk]),
         *_announced(place.project, repository, push, actor),
     )
+    hit("push.committing")
     return artifact
 
 

@@ -67,10 +67,12 @@ def assert_usage_is_exact() -> None:
 def test_pushes_of_one_tag_all_succeed_and_make_one_history(
     bob_app: Caller, registry: FakeRegistry
 ) -> None:
-    images = [make_image() for _ in range(8)]
-    statuses = push_all(bob_app, registry, images, ["team/app/manifests/v1"] * 8)
-    assert statuses == [201] * 8
+    images = [make_image() for _ in range(50)]
+    statuses = push_all(bob_app, registry, images, ["team/app/manifests/v1"] * 50)
+    assert statuses == [201] * 50
+    # The last commit is where the tag is, and no push is without its line of history.
     events = list(TagEvent.objects.order_by("id"))
+    assert len(events) == 50
     assert events[0].from_digest == ""
     assert all(one.to_digest == two.from_digest for one, two in pairwise(events))
     assert {event.to_digest for event in events} == {image.digest for image in images}
