@@ -131,7 +131,7 @@ class SourceRegistry:
             response.close()
             self._authorization[scope] = self._answer(challenge, scope)
             response = self._send(method, path, scope, headers or {})
-        elif response.is_redirect and method in {"GET", "HEAD"}:
+        if response.is_redirect and method in {"GET", "HEAD"}:
             # A registry on object storage sends the bytes from there; no credentials go along.
             location = urljoin(f"{self._base}{path}", response.headers["Location"])
             response.close()

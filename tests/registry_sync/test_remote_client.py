@@ -1,0 +1,298 @@
+"""What the client of other registries does when one of them means harm, or is in trouble."""
+
+import contextlib
+import hashlib
+import io
+import ipaddress
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
+
+import pytest
+
+from registry_sync.client import outbound
+from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+from registry_sync.client.remote import RemoteRegistry
+from registry_sync.manifests import IMAGE_TYPES
+
+CONTENT = bytes(range(256)) * 20
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+BASIC = "Basic " + b64encode(b"mover:secret").decode()
+
+
+@dataclass
+class Asked:
+    """One request that came."""
+
+    method: str
+    path: str
+    authorization: str
+    body: bytes
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Server:
+    """A registry that answers as a test says."""
+
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    answer: Callable[[Asked], Answer] = lambda _asked: (404, {}, b"")
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, **options: object) -> RemoteRegistry:
+        """Make a client that may reach it and does not wait."""
+        session = outbound.session(outbound.OPERATOR)
+        client = RemoteRegistry(self.url, session=session, **options)  # type: ignore[arg-type]
+        client.pause = lambda _seconds: None
+        return client
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Start one."""
+    yield from _served()
+
+
+@pytest.fixture
+def evil() -> Iterator[Server]:
+    """Start another one, to which nothing of ours should come."""
+    yield from _served()
+
+
+def _served() -> Iterator[Server]:
+    made = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            authorization = self.headers.get("Authorization", "")
+            asked = Asked(self.command, self.path, authorization, body)
+            made.asked.append(asked)
+            status, headers, content = made.answer(asked)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in headers:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _any  # noqa: N815
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.daemon_threads = True
+    made.port = running.server_address[1]
+    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield made
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+def opener(content: bytes) -> Callable[[int], contextlib.AbstractContextManager[BinaryIO]]:
+    @contextlib.contextmanager
+    def opened(offset: int) -> Iterator[BinaryIO]:
+        yield io.BytesIO(content[offset:])
+
+    return opened
+
+
+def challenge(realm: str) -> dict[str, str]:
+    return {"WWW-Authenticate": f'Bearer realm="{realm}",service="s",scope="x"'}
+
+
+# --- Credentials ----------------------------------------------------------------------------------
+
+
+def test_a_password_goes_to_no_other_realm(server: Server, evil: Server) -> None:
+    realm = evil.url.replace("127.0.0.1", "localhost")
+    server.answer = lambda _asked: (401, challenge(f"{realm}/token"), b"")
+    with pytest.raises(RegistryUnavailableError, match="another host"):
+        server.client(username="mover", password="secret").ping()
+    assert evil.asked == []
+
+
+def test_it_goes_to_the_realm_that_is_known_of_this_kind(server: Server, evil: Server) -> None:
+    realm = evil.url.replace("127.0.0.1", "localhost")
+    evil.answer = lambda _asked: (200, {}, b'{"token": "t"}')
+    server.answer = lambda asked: (
+        (200, {}, b"{}")
+        if asked.authorization == "Bearer t"
+        else (401, challenge(f"{realm}/token"), b"")
+    )
+    client = server.client(
+        username="mover", password="secret", is_realm=lambda host: host == "localhost"
+    )
+    client.ping()
+    assert [asked.authorization for asked in evil.asked] == [BASIC]
+
+
+def test_a_redirect_takes_no_credentials_along(server: Server, evil: Server) -> None:
+    evil.answer = lambda _asked: (200, {}, CONTENT)
+
+    def answer(asked: Asked) -> Answer:
+        if not asked.authorization:
+            return 401, {"WWW-Authenticate": "Basic"}, b""
+        return 307, {"Location": f"{evil.url}/elsewhere"}, b""
+
+    server.answer = answer
+    client = server.client(username="mover", password="secret")
+    with client.open_blob("a/b", DIGEST) as parts:
+        assert parts is not None
+        assert b"".join(parts) == CONTENT
+    assert [asked.authorization for asked in evil.asked] == [""]
+
+
+@pytest.mark.parametrize("place", ["http://localhost:{}/up", "//localhost:{}/up"])
+def test_bytes_go_to_no_other_host(server: Server, evil: Server, place: str) -> None:
+    server.answer = lambda _asked: (202, {"Location": place.format(evil.port)}, b"")
+    with pytest.raises(RegistryUnavailableError, match="another host"):
+        server.client().put_blob("a/b", DIGEST, len(CONTENT), opener(CONTENT))
+    assert evil.asked == []
+
+
+# --- Trouble --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("3", 3.0), ("", 2.0), ("soon", 2.0), ("99999", 60.0), ("-1", 2.0)]
+)
+def test_a_busy_registry_is_waited_for(server: Server, header: str, seconds: float) -> None:
+    waits: list[float] = []
+    busy: list[Answer] = [(429, {"Retry-After": header}, b""), (503, {}, b"")]
+    found: Answer = (200, {"Docker-Content-Digest": DIGEST}, b"")
+    server.answer = lambda _asked: busy.pop(0) if busy else found
+    client = server.client()
+    client.pause = waits.append
+    assert client.tagged_digest("a/b", "v1", types=IMAGE_TYPES) == DIGEST
+    assert waits == [seconds, 2.0]
+
+
+def test_but_not_for_ever(server: Server) -> None:
+    server.answer = lambda _asked: (429, {}, b"")
+    with pytest.raises(RegistryUnavailableError, match="429"):
+        server.client().tagged_digest("a/b", "v1", types=IMAGE_TYPES)
+    assert len(server.asked) == 4
+
+
+def test_a_body_that_breaks_off_is_an_error(server: Server) -> None:
+    short = {"Content-Length": str(len(CONTENT) + 9), "Connection": "close"}
+    server.answer = lambda _asked: (200, short, CONTENT)
+    with server.client().open_blob("a/b", DIGEST) as parts:
+        assert parts is not None
+        with pytest.raises(RegistryUnavailableError, match="broke off"):
+            list(parts)
+
+
+def test_an_endless_manifest_is_not_read(server: Server) -> None:
+    server.answer = lambda _asked: (200, {}, b" " * 100_000)
+    assert server.client().manifest("a/b", "v1", types=IMAGE_TYPES, limit=1000) is None
+
+
+def test_compressed_bodies_are_not_unpacked(server: Server) -> None:
+    server.answer = lambda _asked: (200, {}, b"{}")
+    server.client().ping()
+    # Whoever wants none gets none that grows.
+    assert outbound.session(outbound.OPERATOR).headers["Accept-Encoding"] == "identity"
+
+
+def test_a_refusal_says_its_code_and_nothing_else(server: Server) -> None:
+    body = b'{"errors": [{"code": "DENIED", "message": "<script>secret</script>"}]}'
+    server.answer = lambda _asked: (403, {}, body)
+    with pytest.raises(RegistryRejectedError) as refused:
+        server.client().put_manifest("a/b", "v1", "application/json", b"{}")
+    assert (refused.value.status, refused.value.code) == (403, "DENIED")
+    assert "secret" not in str(refused.value)
+
+
+def test_pieces_go_on_after_the_last_byte_that_came(server: Server) -> None:
+    """A registry that keeps what it got, and breaks off once in the middle."""
+    got = bytearray()
+    breaks = [True]
+
+    def answer(asked: Asked) -> Answer:
+        place = {"Location": "/v2/a/b/blobs/uploads/1"}
+        if asked.method == "PATCH":
+            if len(got) == 2000 and breaks and breaks.pop():
+                got.extend(asked.body[:300])
+                return 500, {}, b""
+            got.extend(asked.body)
+            return 202, place | {"Range": f"0-{len(got) - 1}"}, b""
+        if asked.method == "GET":
+            return 204, place | {"Range": f"0-{len(got) - 1}"}, b""
+        return (201 if asked.method == "PUT" else 202), place, b""
+
+    server.answer = answer
+    sent = server.client().put_blob("a/b", DIGEST, len(CONTENT), opener(CONTENT), piece=1000)
+    assert sent == len(CONTENT)
+    assert bytes(got) == CONTENT
+    sizes = [len(asked.body) for asked in server.asked if asked.method == "PATCH"]
+    assert sizes == [1000, 1000, 1000, 1000, 1000, 820]
+
+
+# --- Where to -------------------------------------------------------------------------------------
+
+_PUBLIC, _PRIVATE, _OWN = "93.184.216.34", "10.1.2.3", "127.0.0.1"
+_NEVER = (
+    "169.254.169.254",
+    "169.254.1.1",
+    "0.0.0.0",  # noqa: S104 - an address, nothing listens there
+    "224.0.0.1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "::",
+    "ff02::1",
+    "::ffff:169.254.169.254",
+)
+
+
+def allows(reach: outbound.Reach, address: str) -> bool:
+    return reach.allows(ipaddress.ip_address(address))
+
+
+def test_which_addresses_may_be_reached() -> None:
+    strangers, administrators = outbound.Reach(), outbound.administrators([])
+    for reach in (strangers, administrators, outbound.OPERATOR):
+        assert allows(reach, _PUBLIC)
+        assert not any(allows(reach, address) for address in _NEVER)
+    assert not allows(strangers, _PRIVATE)
+    assert allows(administrators, _PRIVATE)
+    for address in (_OWN, "::1", "::ffff:127.0.0.1", "127.9.9.9"):
+        assert not allows(administrators, address)
+        assert allows(outbound.OPERATOR, address)
+    assert allows(outbound.administrators(["127.0.0.0/8"]), _OWN)
+
+
+def test_an_address_that_may_not_be_reached_is_not_connected_to(server: Server) -> None:
+    session = outbound.session(outbound.administrators([]))
+    for host in ("127.0.0.1", "localhost"):
+        client = RemoteRegistry(f"http://{host}:{server.port}", session=session)
+        with pytest.raises(RegistryUnavailableError):
+            client.ping()
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x", "http://", "http://user:pass@host", "registry.example.com", "http:///x"]
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ValueError, match="looks like"):
+        RemoteRegistry(url)
