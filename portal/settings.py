@@ -290,11 +290,29 @@ MOORAGE_REGISTRY_URL = env.str("MOORAGE_REGISTRY_URL", default="http://127.0.0.1
 MOORAGE_STORAGE_ROOT = Path(
     env.str("MOORAGE_STORAGE_ROOT", default=str(MOORAGE_HOME / "registry"))
 ).absolute()
-# file: nginx sends blobs from the storage directory; registry: nginx fetches them from the
-# registry, for storage that nginx cannot read.
-MOORAGE_BLOB_DELIVERY = env.str("MOORAGE_BLOB_DELIVERY", default="file")
-if MOORAGE_BLOB_DELIVERY not in {"file", "registry"}:
-    raise ImproperlyConfigured("MOORAGE_BLOB_DELIVERY must be file or registry.")
+# The bucket that holds the registry's storage, in place of a directory; its keys are the machine's
+# own role's where none are given. The prefix is the registry's rootdirectory in it.
+MOORAGE_S3_BUCKET = env.str("MOORAGE_S3_BUCKET", default="").strip()
+MOORAGE_S3_PREFIX = env.str("MOORAGE_S3_PREFIX", default="").strip("/ ")
+MOORAGE_S3_ENDPOINT = env.str("MOORAGE_S3_ENDPOINT", default="").strip().rstrip("/")
+MOORAGE_S3_REGION = env.str("MOORAGE_S3_REGION", default="us-east-1").strip()
+MOORAGE_S3_ACCESS_KEY = env.str("MOORAGE_S3_ACCESS_KEY", default="").strip()
+MOORAGE_S3_SECRET_KEY = env.str("MOORAGE_S3_SECRET_KEY", default="").strip()
+# Where clients reach the bucket, if not where the registry does.
+MOORAGE_S3_PUBLIC_ENDPOINT = env.str("MOORAGE_S3_PUBLIC_ENDPOINT", default="").strip().rstrip("/")
+if bool(MOORAGE_S3_ACCESS_KEY) != bool(MOORAGE_S3_SECRET_KEY):
+    raise ImproperlyConfigured("MOORAGE_S3_ACCESS_KEY and MOORAGE_S3_SECRET_KEY go together.")
+# file: nginx sends blobs from the storage directory; redirect: clients fetch them from the bucket
+# by an address that is good for a while; registry: nginx fetches them from the registry.
+MOORAGE_BLOB_DELIVERY = env.str(
+    "MOORAGE_BLOB_DELIVERY", default="redirect" if MOORAGE_S3_BUCKET else "file"
+)
+_deliveries = {"redirect", "registry"} if MOORAGE_S3_BUCKET else {"file", "registry"}
+if MOORAGE_BLOB_DELIVERY not in _deliveries:
+    raise ImproperlyConfigured(
+        "MOORAGE_BLOB_DELIVERY must be file or registry, and with MOORAGE_S3_BUCKET redirect or "
+        "registry."
+    )
 # Networks that jobs for other registries may reach besides the internet and private networks: this
 # host itself (127.0.0.0/8) is not among them unless it is named.
 MOORAGE_OUTBOUND_ALLOW = env.list("MOORAGE_OUTBOUND_ALLOW", default=[])

@@ -7,10 +7,8 @@ import datetime
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -34,8 +32,9 @@ from registry_sync.models import (
 from registry_sync.models.executions import ACTIVE, HELD
 from registry_sync.reports import Outcome
 from registry_sync.runs import Run
+from registry_sync.storage.base import Storage
+from registry_sync.storage.configured import is_in_reach
 from registry_sync.storage.configured import storage as configured_storage
-from registry_sync.storage.filesystem import blob_path
 
 KIND = "fsck"
 _BATCH = 500
@@ -58,15 +57,15 @@ class Depth:
     is_repairing: bool = False
 
 
-def findings(storage: Path, step: Step, depth: Depth = Depth()) -> Iterator[Finding]:
+def findings(step: Step, depth: Depth = Depth()) -> Iterator[Finding]:
     """Yield everything that is wrong. Raises ``InterlockError`` where nothing may be mended."""
     if depth.is_repairing:
         garbage_epoch.require(configured_storage())
     yield from _manifests(step)
     yield from _tags(step)
     yield from _children(step)
-    if storage.is_dir():
-        yield from _blobs(storage, step)
+    if is_in_reach():
+        yield from _blobs(step)
     yield from _links(step)
     yield from _quotas(step)
     yield from _leases(step)
@@ -99,13 +98,12 @@ def run(run: Run) -> None:
         run.progress(done=sum(counts.values()), unit="rows", message=check or None)
 
     run.progress(total=_amount() + (Blob.objects.count() if given["deep"] else 0))
-    storage = settings.MOORAGE_STORAGE_ROOT
-    if not storage.is_dir():
+    if not is_in_reach():
         run.log("the storage is not reachable from here: blobs are not looked at")
     found = mended = 0
     execution = run.task.execution
     ReportLine.objects.of(execution.pk).filter(outcome=Outcome.FOUND).delete()
-    for finding in findings(storage, step, Depth(given["deep"], given["repair"])):
+    for finding in findings(step, Depth(given["deep"], given["repair"])):
         outcome = Outcome.REPAIRED if finding.is_mended else Outcome.FOUND
         mended += finding.is_mended
         found += not finding.is_mended
@@ -191,9 +189,9 @@ def _needed() -> QuerySet[Blob]:
     )
 
 
-def _blobs(storage: Path, step: Step) -> Iterator[Finding]:
+def _blobs(step: Step) -> Iterator[Finding]:
     """What a live artifact needs must lie in the storage, as long as the row says."""
-    last = ""
+    storage, last = configured_storage(), ""
     while rows := list(_needed().filter(pk__gt=last).order_by("pk")[:_BATCH]):
         for blob in rows:
             problem = _blob_problem(storage, blob)
@@ -203,12 +201,11 @@ def _blobs(storage: Path, step: Step) -> Iterator[Finding]:
         last = rows[-1].pk
 
 
-def _blob_problem(storage: Path, blob: Blob) -> str:
+def _blob_problem(storage: Storage, blob: Blob) -> str:
     if blob.state != Blob.State.LIVE:
         return f"an artifact needs it, and its state is {blob.state}"
-    try:
-        size = blob_path(storage, blob.digest).stat().st_size
-    except FileNotFoundError:
+    size = storage.size(blob.digest)
+    if size is None:
         return "its bytes are missing"
     if blob.size is not None and size != blob.size:
         return f"it has {size} bytes instead of {blob.size}"

@@ -29,7 +29,7 @@ def running(folder: Path) -> Iterator[str]:
     values = {
         "listen": f"127.0.0.1:{port}",
         "registry_port": str(port),
-        "storage": str(folder / "storage"),
+        "driver": f'filesystem: {{rootdirectory: "{folder / "storage"}"}}',
         "http_secret": secrets.token_hex(),
         "realm": "http://127.0.0.1/service/token",
         "service": settings.MOORAGE_TOKEN_SERVICE,

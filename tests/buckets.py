@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from registry_sync.storage.s3_objects import Bucket
+from registry_sync.storage.bucket import Bucket
 
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret"}
 _numbers = itertools.count(1)

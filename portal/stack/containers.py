@@ -11,6 +11,7 @@ from portal.stack import programs, render
 from portal.stack.home import Home
 from portal.stack.programs import Program
 from portal.stack.render import Site
+from registry_sync.storage.configured import bucket_of_settings
 
 # The services' names are their hosts' names; docker-compose.yml knows both and the ports.
 _PORTS = {"registry": 5000, "gateway": 8000, "web": 8000}
@@ -46,7 +47,11 @@ def prepare_registry(here: Home, *, http_secret: str) -> None:
     certificates = directory / "ca.pem"
     shutil.copyfile(here.keys / "ca.pem", certificates)
     render.render_registry(
-        directory, here, site(), certificates=certificates, http_secret=http_secret
+        directory,
+        site(),
+        driver=render.driver_section(here, bucket_of_settings()),
+        certificates=certificates,
+        http_secret=http_secret,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portal.stack.home import Home, write_private
+from registry_sync.storage.bucket import Bucket
 
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "deploy"
 NGINX_DIRECTORIES = ("body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -70,12 +71,12 @@ def render_nginx(home: Home, site: Site) -> None:
 
 
 def render_registry(
-    directory: Path, home: Home, site: Site, *, certificates: Path, http_secret: str
+    directory: Path, site: Site, *, driver: str, certificates: Path, http_secret: str
 ) -> None:
-    """Write the registry's configuration into a directory."""
+    """Write the registry's configuration into a directory; ``driver``: see ``driver_section``."""
     values = {
         "listen": f"{site.inner_bind}:{site.ports['registry']}",
-        "storage": _quote(home.storage),
+        "driver": driver,
         "http_secret": _quote(http_secret),
         "realm": _quote(f"{site.external_url}/service/token"),
         "service": _quote(site.service),
@@ -83,6 +84,26 @@ def render_registry(
         "certificates": _quote(certificates),
     }
     _write(directory, "registry.yml", values)
+
+
+def driver_section(home: Home, bucket: Bucket | None) -> str:
+    """Return the registry's storage section: a bucket, or the home's directory.
+
+    JSON, which YAML reads alike.
+    """
+    if bucket is None:
+        return f"filesystem: {json.dumps({'rootdirectory': str(home.storage)})}"
+    section: dict[str, object] = {
+        "bucket": bucket.name,
+        "rootdirectory": f"/{bucket.prefix}",
+        "region": bucket.region,
+    }
+    if bucket.access_key:
+        section |= {"accesskey": bucket.access_key, "secretkey": bucket.secret_key}
+    if bucket.endpoint:
+        is_tls = bucket.endpoint.startswith("https:")
+        section |= {"regionendpoint": bucket.endpoint, "secure": is_tls, "forcepathstyle": True}
+    return f"s3: {json.dumps(section)}"
 
 
 def _write(directory: Path, name: str, values: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_
 from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.manifests import is_digest
 from registry_sync.models import Blob, RepositoryBlob
+from registry_sync.storage.configured import bucket
 from registry_sync.upstream import registry, registry_token
 
 
@@ -78,7 +79,13 @@ def find_upstream(standing: Standing, digest: str) -> int | None:
 
 
 def _send(standing: Standing, digest: str, headers: dict[str, str]) -> HttpResponse:
-    """Let nginx send the bytes, from the storage or through the registry."""
+    """Let nginx send the bytes, from the storage or through the registry, or the bucket itself."""
+    stored = bucket() if settings.MOORAGE_BLOB_DELIVERY == "redirect" else None
+    if stored is not None:
+        headers["Location"] = stored.url(digest, seconds=settings.MOORAGE_PULL_TOKEN_SECONDS)
+        # Addresses are made anew for each request: they are good for a while only.
+        headers["Cache-Control"] = "no-store"
+        return respond(status=307, content_type="application/octet-stream", headers=headers)
     if settings.MOORAGE_BLOB_DELIVERY == "file":
         hexadecimal = digest.removeprefix("sha256:")
         headers["X-Accel-Redirect"] = f"/_storage/{hexadecimal[:2]}/{hexadecimal}"

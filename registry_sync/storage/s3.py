@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from registry_sync.storage.base import Link, LinkKind, Upload
+from registry_sync.storage.bucket import Bucket
 from registry_sync.storage.listing import FOLDERS, ROOT
-from registry_sync.storage.s3_objects import Bucket, Objects, telling
+from registry_sync.storage.s3_objects import Objects, telling
 
 P = ParamSpec("P")
 T = TypeVar("T")

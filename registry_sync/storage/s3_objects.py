@@ -10,7 +10,7 @@ out before anything else happens.
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from registry_sync.storage.base import StorageUnavailableError
+from registry_sync.storage.bucket import Bucket
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 20
@@ -35,22 +36,6 @@ PAGE = 1000
 _ATTEMPTS = 4
 
 Entry = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Where the registry's objects are; without keys the machine's own role serves."""
-
-    name: str
-    # The registry's ``rootdirectory`` in it.
-    prefix: str = ""
-    # Empty for Amazon's own.
-    endpoint: str = ""
-    region: str = "us-east-1"
-    access_key: str = ""
-    secret_key: str = ""
-    # Where clients reach it, if not at ``endpoint``.
-    public_endpoint: str = ""
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pytest
 
 from registry_sync.storage.base import Link, Storage, StorageUnavailableError
+from registry_sync.storage.bucket import Bucket
 from registry_sync.storage.filesystem import FilesystemStorage
 from registry_sync.storage.s3 import S3Storage
-from registry_sync.storage.s3_objects import Bucket
 from tests.buckets import Service
 from tests.factories import digest_of
 

@@ -53,11 +53,11 @@ def storage(team: Project, tmp_path: Path, settings: Any) -> Path:
 
 def found(storage: Path) -> set[str]:
     """Return the checks that find something."""
-    return {finding.check for finding in fsck.findings(storage, lambda check: None)}
+    return {finding.check for finding in fsck.findings(lambda check: None)}
 
 
 def test_nothing_is_found_where_all_is_well(storage: Path) -> None:
-    assert list(fsck.findings(storage, lambda check: None)) == []
+    assert list(fsck.findings(lambda check: None)) == []
 
 
 def _lose_tag() -> None:
@@ -117,7 +117,7 @@ def test_damage_in_the_storage_is_found(storage: Path, content: bytes | None) ->
     layer = ArtifactBlob.objects.filter(position=1).values_list("blob_id", flat=True)[0]
     path = blob_path(storage, layer)
     path.unlink() if content is None else path.write_bytes(content)
-    (finding,) = fsck.findings(storage, lambda check: None)
+    (finding,) = fsck.findings(lambda check: None)
     assert (finding.check, finding.subject) == ("blob", layer)
 
 
@@ -178,7 +178,7 @@ class TestDeep:
 
     def deep(self, storage: Path, *, is_repairing: bool = False) -> list[Finding]:
         depth = fsck.Depth(is_deep=True, is_repairing=is_repairing)
-        return list(fsck.findings(storage, lambda check: None, depth))
+        return list(fsck.findings(lambda check: None, depth))
 
     def test_nothing_is_found_where_all_is_well(self, storage: Path) -> None:
         assert self.deep(storage) == []

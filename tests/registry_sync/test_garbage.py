@@ -362,7 +362,7 @@ def test_fsck_is_clean_after_it(shelf: Shelf, app: Repository) -> None:
     discard(app, shelf.push(app, tag="lost").digest)
     pass_time()
     collect(workers=4)
-    assert list(fsck.findings(shelf.root, lambda check: None)) == []
+    assert list(fsck.findings(lambda check: None)) == []
 
 
 def test_nothing_is_left_in_the_connection(shelf: Shelf) -> None:

@@ -16,6 +16,7 @@ from portal.stack import checks, home, preparation, programs, render
 from portal.stack.errors import CannotStart
 from portal.stack.launch import end_leftovers
 from portal.stack.supervision import Supervision
+from registry_sync.storage.configured import bucket_of_settings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,8 +67,8 @@ class Command(BaseCommand):
         render.render_nginx(here, site)
         render.render_registry(
             here.run,
-            here,
             site,
+            driver=render.driver_section(here, bucket_of_settings()),
             certificates=here.keys / "ca.pem",
             http_secret=home.secret(here, "registry-http-secret"),
         )

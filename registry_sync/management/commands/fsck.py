@@ -5,11 +5,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.errors import DomainError
 from registry_sync.fsck import Depth, findings, parameters_of
+from registry_sync.storage.configured import is_in_reach
 
 
 class Command(BaseCommand):
@@ -35,19 +35,18 @@ class Command(BaseCommand):
             if check:
                 counts[check] = counts.get(check, 0) + 1
 
-        storage = settings.MOORAGE_STORAGE_ROOT
         given = {"deep": options["deep"], "repair": options["repair"]}
         try:
             parameters_of(given)
             depth = Depth(is_deep=given["deep"], is_repairing=given["repair"])
-            found = list(findings(storage, step, depth))
+            found = list(findings(step, depth))
         except DomainError as error:
             raise CommandError(f"moorage: {error}") from error
         left = [finding for finding in found if not finding.is_mended]
         if options["json"]:
             report = {
                 "clean": not left,
-                "storage": storage.is_dir(),
+                "storage": is_in_reach(),
                 "checked": counts,
                 "findings": [asdict(finding) for finding in found],
             }

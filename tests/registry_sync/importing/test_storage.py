@@ -75,7 +75,7 @@ def test_images_indexes_and_tags_come_in(storage: Path, run_import: Import) -> N
     assert (tag.artifact_id, tag.pushed_at) == (image.pk, PUSHED_AT)
     event = TagEvent.objects.get(repository=repository, tag="latest")
     assert (event.to_digest, event.action, event.at) == (one.digest, "push", PUSHED_AT)
-    assert list(fsck.findings(storage, lambda check: None)) == []
+    assert list(fsck.findings(lambda check: None)) == []
     assert AuditEntry.objects.filter(action="import_repository").count() == 2
 
 
@@ -228,7 +228,7 @@ def test_what_cannot_come_in_is_left_and_said_why(storage: Path, run_import: Imp
     assert "not supported" in reasons[f"team/old@{digest_of(old)}"]
     assert Artifact.objects.count() == 2
     assert ProjectUsage.objects.get().used_bytes == fine.size
-    assert list(fsck.findings(storage, lambda check: None)) == []
+    assert list(fsck.findings(lambda check: None)) == []
 
 
 def test_the_quota_takes_what_fits(storage: Path, run_import: Import, team: Project) -> None:

@@ -189,7 +189,7 @@ def test_what_differs_is_found_and_mended(
     mended = result(reconcile())
     assert (mended["found"], mended["repaired"]) == ({}, dry["found"])
     assert result(reconcile())["repaired"] == {}
-    assert list(fsck.findings(storage, lambda check: None)) == []
+    assert list(fsck.findings(lambda check: None)) == []
 
 
 def test_images_are_stored_again_before_their_index(
