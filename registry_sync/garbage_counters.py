@@ -1,7 +1,6 @@
 """How often something rare happened, in whichever process it did."""
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from accounts import statements
 from accounts.statements import Statement
@@ -11,9 +10,9 @@ from registry_sync.models import GarbageCounter
 class Counter(models.TextChoices):
     """What is counted."""
 
-    TAKEOVERS = "takeovers", _("Claims finished for somebody who died or hung")
-    WAITS = "precheck_waits", _("Uploads that waited for a removal to end")
-    UNKNOWN = "unknown_after_head", _("Blobs refused that a client had been told are here")
+    TAKEOVERS = "takeovers", "Claims finished for somebody who died or hung"
+    WAITS = "precheck_waits", "Uploads that waited for a removal to end"
+    UNKNOWN = "unknown_after_head", "Blobs refused that a client had been told are here"
 
 
 def count(counter: Counter, by: int = 1) -> None:
