@@ -31,7 +31,7 @@ def create(
     """
     _check(rule)
     row = _with(ImmutableRule(project=project), rule, is_disabled=is_disabled)
-    return _save(row, "create_immutable_rule", actor)
+    return _save(row, "create_immutable_rule", actor, is_new=True)
 
 
 def update(
@@ -39,7 +39,8 @@ def update(
 ) -> ImmutableRule:
     """Change a rule, or switch it off and on. Raises as ``create`` does, and ``NotFound``."""
     _check(rule)
-    return _save(_with(row, rule, is_disabled=is_disabled), "update_immutable_rule", actor)
+    row = _with(row, rule, is_disabled=is_disabled)
+    return _save(row, "update_immutable_rule", actor, is_new=False)
 
 
 @transaction.atomic
@@ -51,16 +52,16 @@ def remove(row: ImmutableRule, *, actor: Actor) -> None:
     _record(row, "delete_immutable_rule", actor)
 
 
-def _save(row: ImmutableRule, action: str, actor: Actor) -> ImmutableRule:
+def _save(row: ImmutableRule, action: str, actor: Actor, *, is_new: bool) -> ImmutableRule:
     try:
         with transaction.atomic():
             # Writers of the project's tags wait for this lock, and then see the rule.
             usage.lock(row.project_id)
             others = ImmutableRule.objects.filter(project_id=row.project_id)
-            if row.pk is None and others.count() >= MAX_RULES:
+            if is_new and others.count() >= MAX_RULES:
                 message = _("A project has at most %(max)d immutable rules.")
                 raise BadRequest(message % {"max": MAX_RULES})
-            if row.pk is not None and not others.filter(pk=row.pk).exists():
+            if not is_new and not others.filter(pk=row.pk).exists():
                 raise NotFound(_("immutable rule not found"))
             row.save()
             _record(row, action, actor)

@@ -43,6 +43,12 @@ def states(repository: Repository, tag: str = "") -> QuerySet[TagEvent]:
     return found.annotate(until=Subquery(_later().values("at")[:1])).order_by("-pk")
 
 
+def end_of(state: TagEvent) -> datetime.datetime | None:
+    """Return when one of ``states`` ended; nothing for a current one."""
+    found: datetime.datetime | None = getattr(state, "until", None)
+    return found
+
+
 def _later() -> QuerySet[TagEvent]:
     """Return what came after a state, the next one first."""
     later = TagEvent.objects.filter(repository=OuterRef("repository"), tag=OuterRef("tag"))

@@ -40,7 +40,7 @@ class SelectorSerializer(serializers.Serializer[dict[str, Any]]):
 class ScopeSerializer(serializers.Serializer[dict[str, Any]]):
     """Which repositories a rule speaks of."""
 
-    repository = SelectorSerializer(many=True, min_length=1, max_length=1)
+    repository = serializers.ListField(child=SelectorSerializer(), min_length=1, max_length=1)
 
 
 class ImmutableRuleInput(serializers.Serializer[dict[str, Any]]):
@@ -49,14 +49,16 @@ class ImmutableRuleInput(serializers.Serializer[dict[str, Any]]):
     disabled = serializers.BooleanField(required=False)
     action = serializers.ChoiceField(choices=[_ACTION, ""], required=False)
     template = serializers.ChoiceField(choices=[_TEMPLATE, ""], required=False)
-    tag_selectors = SelectorSerializer(many=True, min_length=1, max_length=1)
+    tag_selectors = serializers.ListField(child=SelectorSerializer(), min_length=1, max_length=1)
     scope_selectors = ScopeSerializer(required=False)
 
 
 class ImmutableRuleChange(ImmutableRuleInput):
     """The same for a change: what is left out stays as it is."""
 
-    tag_selectors = SelectorSerializer(many=True, min_length=1, max_length=1, required=False)
+    tag_selectors = serializers.ListField(
+        child=SelectorSerializer(), min_length=1, max_length=1, required=False
+    )
 
 
 class ImmutableRuleOutput(serializers.Serializer[ImmutableRule]):

@@ -53,7 +53,7 @@ class StateOutput(serializers.Serializer[TagEvent]):
 
     def get_is_current(self, state: TagEvent) -> bool:
         """Return whether it holds now."""
-        return getattr(state, "until", None) is None
+        return tag_history.end_of(state) is None
 
     def get_address(self, state: TagEvent) -> str:
         """Return from where it was done, for those who may read the project's log."""

@@ -4,6 +4,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
@@ -20,11 +21,11 @@ from registry_sync.models import ImmutableRule
 from registry_sync.models.immutability import Match
 
 
-def _select(label: str) -> forms.Select:
+def _select(label: str | Promise) -> forms.Select:
     return forms.Select(attrs={"class": "form-select", "aria-label": label})
 
 
-def _input(label: str) -> forms.TextInput:
+def _input(label: str | Promise) -> forms.TextInput:
     attrs = {"class": "form-control mo-w8", "autocomplete": "off", "spellcheck": "false"}
     return forms.TextInput(attrs={**attrs, "aria-label": label})
 

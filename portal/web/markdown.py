@@ -4,11 +4,13 @@ markdown-it makes the HTML, with raw HTML switched off; nh3 lets through what is
 nothing else. Either alone would do; a mistake in one is caught by the other.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import nh3
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 MAX_SHOWN = 65_536
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 20}).enable(
@@ -49,9 +51,9 @@ def summary_of(text: str) -> str:
     return ""
 
 
-def _plain(tokens: "list[object]") -> str:
+def _plain(tokens: Sequence[Token]) -> str:
     return "".join(
-        " " if kind in {"softbreak", "hardbreak"} else str(getattr(token, "content", ""))
+        " " if token.type in {"softbreak", "hardbreak"} else token.content
         for token in tokens
-        if (kind := getattr(token, "type", "")) in {"text", "code_inline", "softbreak", "hardbreak"}
+        if token.type in {"text", "code_inline", "softbreak", "hardbreak"}
     ).strip()

@@ -79,7 +79,7 @@ def _rows(repository: Repository, states: list[TagEvent], own: frozenset[str]) -
         _Row(
             state=state,
             artifact=str(found.get(state.to_digest, "")),
-            is_current=getattr(state, "until", None) is None,
+            is_current=tag_history.end_of(state) is None,
             may_go_back=found.get(state.to_digest) in may_reach
             and now.get(state.tag) != state.to_digest
             and state.tag not in held,

@@ -77,7 +77,7 @@ def _on(platform: str) -> Q:
     entries = ArtifactReference.objects.filter(
         parent=OuterRef("artifact"), os=os, architecture=architecture
     )
-    return Q(artifact__os=os, artifact__architecture=architecture) | Exists(entries)
+    return Q(artifact__os=os, artifact__architecture=architecture) | Q(Exists(entries))
 
 
 def platforms_of(repository: Repository) -> list[str]:

@@ -48,7 +48,8 @@ class TestStates:
         gone, second, first = tag_history.states(app, "latest")
         assert (first.to_digest, second.to_digest) == tuple(image.digest for image in two)
         assert (second.from_digest, gone.from_digest) == tuple(image.digest for image in two)
-        assert (first.until, second.until, gone.until) == (second.at, gone.at, None)
+        ends = [tag_history.end_of(state) for state in (gone, second, first)]
+        assert ends == [None, gone.at, second.at]
         assert (gone.to_digest, gone.execution_id) == ("", 7)
         assert tag_history.states(app).count() == 4
 
@@ -56,7 +57,7 @@ class TestStates:
         push_image(app, tag="latest")
         push_image(make_repository(library), tag="latest")
         (only,) = tag_history.states(app, "latest")
-        assert only.until is None
+        assert tag_history.end_of(only) is None
 
     def test_the_same_push_again_is_no_new_state(self, app: Repository) -> None:
         image = make_image()
@@ -221,4 +222,4 @@ class TestForgetting:
         assert total == 4
         assert tag_history.forget(before, after=last, limit=2) == (0, 0)
         (current,) = tag_history.states(app)
-        assert current.until is None
+        assert tag_history.end_of(current) is None

@@ -88,14 +88,11 @@ def test_changed_switched_and_deleted(cast: Cast, signed_in: SignedIn, rule: Imm
     rule.refresh_from_db()
     assert rule.tag_match == Match.EXCLUDES
     client.post(f"{path}/switch", {"to": "off"})
-    rule.refresh_from_db()
-    assert rule.is_disabled
+    assert ImmutableRule.objects.get().is_disabled
     assert client.post(path, SENTENCE).status_code == 302
-    rule.refresh_from_db()
-    assert rule.is_disabled, "changing its words does not switch it on"
+    assert ImmutableRule.objects.get().is_disabled, "changing its words does not switch it on"
     client.post(f"{path}/switch", {"to": "on"})
-    rule.refresh_from_db()
-    assert not rule.is_disabled
+    assert not ImmutableRule.objects.get().is_disabled
     assert client.post(f"{path}/delete").status_code == 302
     assert client.post(f"{path}/delete").status_code == 404
     assert client.get(path).status_code == 404
