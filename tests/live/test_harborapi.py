@@ -314,6 +314,51 @@ def test_system(harbor: HarborClient, stack: Stack) -> None:
     certificate.unlink()
 
 
+def test_replication(harbor: HarborClient, stack: Stack, image: Path) -> None:
+    """To itself, as to any other registry of Harbor's kind."""
+    project, there = make_project(stack), unique("mirror")
+    assert stack.push(image, f"{project}/app:1").returncode == 0
+    keys = {"access_key": "admin", "access_secret": stack.admin_password}
+    harbor.call("check_registry_status", model("RegistryPing", url=stack.url, **keys))
+    assert "harbor" in harbor.call("get_registry_adapters")
+    assert harbor.call("get_registry_providers")
+    credential = model("RegistryCredential", type="basic", **keys)
+    fields = {"name": unique("other"), "url": stack.url, "type": "harbor"}
+    made = harbor.call("create_registry", model("Registry", credential=credential, **fields))
+    registry = harbor.call("get_registry", number(made))
+    change = model("RegistryUpdate", name=fields["name"], description="itself")
+    harbor.call("update_registry", registry["id"], change)
+    found = harbor.call("get_registries", name=fields["name"])
+    assert [row["description"] for row in found] == ["itself"]
+    assert harbor.call("get_registry_info", registry["id"])["type"] == "harbor"
+    policy: dict[str, Any] = {
+        "name": unique("policy"),
+        "dest_registry": model("Registry", id=registry["id"]),
+        "dest_namespace": there,
+        "filters": [model("ReplicationFilter", type="name", value=f"{project}/**")],
+        "trigger": model("ReplicationTrigger", type="manual"),
+        "enabled": True,
+        "override": True,
+    }
+    made = harbor.call("create_replication_policy", model("ReplicationPolicy", **policy))
+    shown = harbor.call("get_replication_policy", number(made))
+    assert shown["dest_registry"]["name"] == fields["name"]
+    changed = model("ReplicationPolicy", **policy, description="all of it")
+    harbor.call("update_replication_policy", shown["id"], changed)
+    (listed,) = harbor.call("get_replication_policies", name=policy["name"])
+    assert listed["description"] == "all of it"
+    run = number(harbor.call("start_replication", shown["id"]))
+    wait_for(lambda: harbor.call("get_replication", run)["status"] == "Succeed", "the copy")
+    (task,) = harbor.call("get_replication_tasks", run)
+    assert (task["src_resource"], task["status"]) == (f"{project}/app:1", "Succeed")
+    assert "done" in harbor.call("get_replication_task_log", run, task["id"])
+    assert harbor.call("get_artifact", there, "app", "1")["digest"]
+    assert [row["id"] for row in harbor.call("get_replications", policy_id=shown["id"])] == [run]
+    harbor.call("stop_replication", run)
+    harbor.call("delete_replication_policy", shown["id"])
+    harbor.call("delete_registry", registry["id"])
+
+
 def test_audit_rotation(harbor: HarborClient) -> None:
     def parameters(hours: int) -> dict[str, object]:
         return {

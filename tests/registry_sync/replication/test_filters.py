@@ -53,7 +53,10 @@ def test_tags_are_taken_or_left() -> None:
 
 
 def test_labels_and_types() -> None:
-    stored = [{"type": "label", "value": ["a", "b"]}, {"type": "resource", "value": "image"}]
+    stored: list[dict[str, Any]] = [
+        {"type": "label", "value": ["a", "b"]},
+        {"type": "resource", "value": "image"},
+    ]
     found = filters.read(filters.checked(stored))
     assert found.takes_artifact("IMAGE", ["a", "b", "c"])
     assert not found.takes_artifact("IMAGE", ["a"])
@@ -64,7 +67,7 @@ def test_labels_and_types() -> None:
 
 
 def test_empty_ones_are_none() -> None:
-    given = [{"type": "name", "value": ""}, {"type": "label", "value": []}]
+    given: list[dict[str, Any]] = [{"type": "name", "value": ""}, {"type": "label", "value": []}]
     assert filters.checked(given) == []
     assert filters.read([]).takes_repository("any/thing")
 
