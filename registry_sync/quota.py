@@ -12,6 +12,14 @@ def crosses_warning(*, before: int, after: int, limit: int) -> bool:
     return limit >= 0 and before * 100 < limit * WARNING_PERCENT <= after * 100
 
 
+def require_any_room(*, used: int, limit: int) -> None:
+    """Raise ``Denied`` where not one byte fits any more (-1: no limit)."""
+    if 0 <= limit <= used:
+        raise Denied(
+            _("the project's storage limit of %(limit)d bytes is used up") % {"limit": limit}
+        )
+
+
 def require_room(*, used: int, added: int, limit: int) -> None:
     """Raise ``Denied`` where ``added`` bytes would go over the limit (-1: none).
 

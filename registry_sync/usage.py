@@ -98,6 +98,20 @@ def require_room(project_id: int, sizes: Mapping[str, int]) -> None:
         quota.require_room(used=used or 0, added=added, limit=limit)
 
 
+def require_upload(project_id: int, mount: Mapping[str, int]) -> None:
+    """Raise ``Denied`` before bytes are sent that would find no room.
+
+    ``mount``: the one digest that comes from elsewhere, with its bytes; of an upload nothing is
+    known yet, and it is let in while there is room for a byte.
+    """
+    if mount:
+        require_room(project_id, mount)
+        return
+    project = Project.objects.filter(pk=project_id)
+    limit, used = project.values_list("storage_limit", "usage__used_bytes").get()
+    quota.require_any_room(used=used or 0, limit=_in_force(limit))
+
+
 def _new_in(project_id: int, sizes: Mapping[str, int]) -> list[str]:
     known = ProjectBlob.objects.filter(project_id=project_id, digest__in=sizes)
     return sorted(sizes.keys() - set(known.values_list("digest", flat=True)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs
+from registry_sync import admission, blobs, usage
 from registry_sync.blobs import BlobMissingError
 from registry_sync.client.registry import StartedUpload
 from registry_sync.gateway.blobs import known_size
@@ -37,6 +37,9 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     admission.require_writable(is_read_only=standing.is_read_only)
     repository = standing.open_repository()
     mountable = _mountable(standing, mount, source) if mount and source else None
+    if standing.storage_limit >= 0:
+        coming = {mountable.digest: mountable.size} if mountable else {}
+        usage.require_upload(standing.project_id, coming)
     if mountable is None:
         return _started(registry.start_upload(standing.registry_name))
     upload = _mount(standing, repository, mountable)

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from accounts.models import Project, User
+from accounts.models import Configuration, Project, User
 from registry_sync.client.errors import RegistryUnavailableError
 from registry_sync.models import Blob, Repository, RepositoryBlob
 from tests.factories import digest_of, make_image, make_repository, push_image, some_digest
@@ -191,3 +191,70 @@ class TestMount:
         answer = nobody.call("POST", f"{UPLOADS}?mount={DIGEST}&from={source}")
         assert error_of(answer) == (401, "UNAUTHORIZED")
         assert answer["WWW-Authenticate"].endswith('scope="repository:team/app:pull,push"')
+
+
+class TestQuota:
+    """Whoever has no room is told before a byte is sent."""
+
+    MOUNT = f"{UPLOADS}?mount={DIGEST}&from=library/base"
+
+    @pytest.fixture
+    def caller(self, token_for: Sign, bob: User, registry: FakeRegistry) -> Caller:
+        """Bob, with both scopes of a mount."""
+        return token_for(bob, BOTH)
+
+    @pytest.fixture
+    def used(self, team: Project, base: Repository) -> int:
+        """What ``team`` uses already."""
+        image = make_image(layers=(b"there",))
+        push_image(make_repository(team, "other"), image)
+        return image.size
+
+    def limit(self, team: Project, limit: int) -> None:
+        """Set the project's limit."""
+        Project.objects.filter(pk=team.pk).update(storage_limit=limit)
+
+    def test_an_upload_into_a_full_project_is_403_and_says_why(
+        self, caller: Caller, team: Project, used: int, registry: FakeRegistry
+    ) -> None:
+        self.limit(team, used)
+        answer = caller.call("POST", UPLOADS)
+        assert error_of(answer) == (403, "DENIED")
+        assert f"storage limit of {used} bytes is used up" in answer.content.decode()
+        assert registry.calls == []
+
+    def test_an_upload_where_there_is_room_for_a_byte_is_let_in(
+        self, caller: Caller, team: Project, used: int
+    ) -> None:
+        self.limit(team, used + 1)
+        assert caller.call("POST", UPLOADS).status_code == 202
+
+    def test_a_mount_that_does_not_fit_is_403_and_says_by_how_much(
+        self, caller: Caller, team: Project, used: int, registry: FakeRegistry
+    ) -> None:
+        self.limit(team, used + len(LAYER) - 3)
+        answer = caller.call("POST", self.MOUNT)
+        assert error_of(answer) == (403, "DENIED")
+        assert "would be exceeded by 3" in answer.content.decode()
+        assert registry.calls == []
+        assert not is_linked()
+
+    def test_a_mount_that_just_fits_is_done(self, caller: Caller, team: Project, used: int) -> None:
+        self.limit(team, used + len(LAYER))
+        assert caller.call("POST", self.MOUNT).status_code == 201
+
+    def test_a_mount_of_what_the_project_has_needs_no_room(
+        self, caller: Caller, team: Project, base: Repository
+    ) -> None:
+        image = make_image(layers=(LAYER,))
+        push_image(make_repository(team, "other"), image)
+        self.limit(team, image.size)
+        assert caller.call("POST", self.MOUNT).status_code == 201
+
+    def test_limits_do_not_hold_where_quotas_are_off(
+        self, caller: Caller, team: Project, used: int
+    ) -> None:
+        self.limit(team, used)
+        Configuration.objects.create(key="quota_per_project_enable", value=False)
+        assert caller.call("POST", UPLOADS).status_code == 202
+        assert caller.call("POST", self.MOUNT).status_code == 201
