@@ -25,6 +25,30 @@ This file is written by `python -m tools.compatibility`; change that, not this.
 # Subject, what is different, why.
 DIFFERENCES = (
     (
+        "Copy of an artifact",
+        "`POST …/artifacts?from=` by tag gives the copy that tag, by digest all the tags of its "
+        "source; again it answers 201.",
+        "A copy that broke off can be done again; a tag that nobody named does not move.",
+    ),
+    (
+        "Type of an accessory",
+        "`sbom.harbor` stands for every bill of materials, `signature.cosign` for sigstore's "
+        "bundles too, `subject.accessory` for the rest.",
+        "The contract has no other words, and clients look for these.",
+    ),
+    (
+        "Replication",
+        "A policy runs once at a time, so that `single_active_replication` is always true, and a "
+        "start meanwhile answers 409. `src_registry`, `event_based` and `replicate_deletion` are "
+        "refused with 400 until they are there.",
+        "A second run of the same policy does the work of the first once more.",
+    ),
+    (
+        "Password of a registry",
+        "It is shown as `*****` and must be sent anew when the host changes.",
+        "Whoever may change an address must not learn the password of the one before.",
+    ),
+    (
         "Setting that does nothing",
         "`PUT /configurations` refuses a key that has no effect here with 400, unless it is null; "
         "`GET` leaves it out. So are `skip_audit_log_database`, `disabled_audit_log_event_types`, "
