@@ -16,7 +16,7 @@ from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
 from accounts.statements import Statement
-from registry_sync import admission, blobs, immutability, transactions, usage
+from registry_sync import admission, blobs, immutability, nesting, transactions, usage
 from registry_sync.failpoints import hit
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
@@ -240,7 +240,7 @@ def new_artifact(
         media_type=manifest.media_type,
         artifact_type=manifest.artifact_type
         or (manifest.config.media_type if manifest.config else ""),
-        size=own_size + sum(child.size for child in children.values()),
+        size=own_size + nesting.size_of(children.values()),
         os=facts.os,
         architecture=facts.architecture,
         variant=facts.variant,

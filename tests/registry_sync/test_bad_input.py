@@ -1,0 +1,123 @@
+"""What others sent to registries, once each: deep and wide indexes, circles of tags."""
+
+import itertools
+import time
+
+import pytest
+
+from accounts.models import Project
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import copying, freeing, nesting, restoring, trash
+from registry_sync.manifests import ManifestError, parse
+from registry_sync.models import Artifact, Repository
+from tests.factories import Image, make_image, make_index, make_repository, push_image
+from tests.registry_sync.trashing import live_in, recount, tags_of
+
+
+@pytest.fixture
+def app(team: Project) -> Repository:
+    """``team/app``."""
+    return make_repository(team)
+
+
+def push_levels(app: Repository, levels: int) -> list[tuple[Image, ...]]:
+    """Push two images, then pairs of indexes that both hold the pair below them."""
+    pairs: list[tuple[Image, ...]] = [(make_image(), make_image())]
+    for image in pairs[0]:
+        push_image(app, image, tag="")
+    for level in range(levels):
+        pair = tuple(
+            make_index(*pairs[-1], annotations={"level": f"{level}{side}"}) for side in "ab"
+        )
+        for index in pair:
+            push_image(app, index, tag="", children=pairs[-1])
+        pairs.append(pair)
+    return pairs
+
+
+class TestNestedIndexes:
+    def test_thirty_levels_of_shared_children_are_each_visited_once(self, app: Repository) -> None:
+        pairs = push_levels(app, 29)
+        top = make_index(*pairs[-1])
+        push_image(app, top, tag="deep", children=pairs[-1])
+        artifact = Artifact.objects.select_related("body", "repository__project").get(
+            body_id=top.digest
+        )
+        everything = [top, *itertools.chain.from_iterable(pairs)]
+        # There are two to the power of thirty ways down; each manifest weighs once.
+        images, indexes = pairs[0], everything[:1] + list(itertools.chain(*pairs[1:]))
+        weight = sum(image.size for image in images) + sum(len(index.content) for index in indexes)
+        assert artifact.size == weight
+        assert recount(app.project) == weight
+        started = time.monotonic()
+        assert len(copying.belonging(artifact)) == len(everything)
+        assert len(trash.whole(app, [artifact], with_children=True)[artifact.pk]) == 61
+        entry = trash.delete_artifact(app, top.digest, actor=SYSTEM_ACTOR)
+        assert entry.artifact_count == len(everything)
+        assert live_in(app) == set()
+        assert recount(app.project) == 0
+        restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        assert live_in(app) == {each.digest for each in everything}
+        assert recount(app.project) == weight
+        assert sum(freeing.freed_by(app.project_id, [artifact.pk]).values()) > 0
+        assert time.monotonic() - started < 5
+
+    def test_there_is_an_end_to_it(self, app: Repository) -> None:
+        pairs = push_levels(app, nesting.MAX_DEPTH - 1)
+        push_image(app, make_index(*pairs[-1]), tag="deepest", children=pairs[-1])
+        last = make_index(*pairs[-1], annotations={"one": "more"})
+        push_image(app, last, tag="", children=pairs[-1])
+        used = recount(app.project)
+        with pytest.raises(ManifestError, match="nested 32 deep"):
+            push_image(app, make_index(last), tag="deeper", children=(last,))
+        assert set(tags_of(app)) == {"deepest"}
+        assert recount(app.project) == used
+
+    def test_the_same_manifest_at_two_levels_weighs_once(self, app: Repository) -> None:
+        image = make_image()
+        push_image(app, image, tag="")
+        inner = make_index(image)
+        push_image(app, inner, tag="", children=(image,))
+        outer = make_index(inner, image)
+        artifact = push_image(app, outer, tag="both", children=(inner, image))
+        assert artifact.size == image.size + len(inner.content) + len(outer.content)
+
+    def test_a_thousand_entries_and_not_one_more(self) -> None:
+        image = make_image()
+        widest = make_index(*[image] * 1000)
+        assert len(widest.manifest.children) == 1000
+        wider = make_index(*[image] * 1001)
+        with pytest.raises(ManifestError, match="more than 1000"):
+            parse(wider.content, wider.media_type)
+
+
+class TestCircles:
+    def test_tags_that_make_two_images_signatures_of_each_other(self, app: Repository) -> None:
+        first, second = make_image(), make_image()
+        push_image(app, first, tag="v1")
+        push_image(app, second, tag=f"{first.digest.replace(':', '-')}.sig")
+        push_image(app, first, tag=f"{second.digest.replace(':', '-')}.sig")
+        used = recount(app.project)
+        entry = trash.delete_artifact(app, first.digest, actor=SYSTEM_ACTOR)
+        assert (entry.artifact_count, entry.tag_count) == (2, 3)
+        assert recount(app.project) == 0
+        restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        assert recount(app.project) == used
+
+    def test_an_image_that_is_its_own_signature(self, app: Repository) -> None:
+        image = make_image()
+        push_image(app, image, tag=f"{image.digest.replace(':', '-')}.sig")
+        trash.delete_artifact(app, image.digest, actor=SYSTEM_ACTOR)
+        assert live_in(app) == set()
+
+
+def test_an_index_of_what_is_not_there_leaves_nothing(app: Repository) -> None:
+    child = make_image()
+    push_image(app, child, tag="")
+    used = recount(app.project)
+    trash.delete_artifact(app, child.digest, actor=SYSTEM_ACTOR)
+    with pytest.raises(Exception, match="was removed meanwhile"):
+        push_image(app, make_index(child), tag="v1", children=(child,))
+    assert tags_of(app) == {}
+    assert recount(app.project) == 0
+    assert used > 0
