@@ -6,10 +6,11 @@ from ipaddress import ip_address
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from registry_sync import dispatch, queues, relay
+from registry_sync import dispatch, garbage_figures, queues, relay
+from registry_sync.garbage_counters import Counter
 
 _ENDS = ("succeeded", "failed", "stopped")
 
@@ -36,6 +37,34 @@ class Jobs:
         yield _single("moorage_outbox_waiting", "Events not delivered yet.", waiting)
         dead = relay.dead().count()
         yield _single("moorage_outbox_dead", "Events that were given up.", dead)
+
+
+class Collection:
+    """How garbage collection stands."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what should be nothing, or short."""
+        found = garbage_figures.health()
+        for name, text, value in (
+            (
+                "oldest_removal_seconds",
+                "How long ago the lease of the oldest unfinished removal ended.",
+                found.oldest_removal,
+            ),
+            ("removals", "Digests that are being removed.", found.removals),
+            ("tombstones", "Digests that are gone and not forgotten yet.", found.tombstones),
+            (
+                "unconfirmed_links",
+                "Links that were announced longer ago than the grace and never seen.",
+                found.unconfirmed_links,
+            ),
+            ("drift", "What the last consistency check found.", found.drift),
+        ):
+            yield GaugeMetricFamily(f"moorage_garbage_{name}", text, value=value)
+        for counter in Counter:
+            yield CounterMetricFamily(
+                f"moorage_garbage_{counter.value}", counter.label, value=found.counts[counter]
+            )
 
 
 def _history() -> Iterator[Metric]:
@@ -65,6 +94,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         raise Http404
     registry = CollectorRegistry()
     registry.register(Jobs())
+    registry.register(Collection())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import statements
 from accounts.statements import Statement
-from registry_sync import garbage_candidates, garbage_counters
+from registry_sync import fsck, garbage_candidates, garbage_counters
 from registry_sync.garbage_candidates import Totals
 from registry_sync.models import Blob, RepositoryBlob, Task, TrashEntry
 
@@ -37,6 +37,8 @@ class Health:
     removals: int
     tombstones: int
     unconfirmed_links: int
+    # Findings of the last consistency check.
+    drift: int
     counts: dict[str, int]
 
 
@@ -80,6 +82,8 @@ def health(now: datetime.datetime | None = None) -> Health:
     # A claim's lease begins with it: the row keeps no other time.
     oldest = deleting.aggregate(at=Min("claimed_until"))["at"]
     before = garbage_candidates.old_before(now)
+    checks = Task.objects.filter(kind=fsck.KIND, finished_at__isnull=False)
+    checked = checks.order_by("-finished_at").first()
     return Health(
         oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
         removals=deleting.count(),
@@ -87,5 +91,6 @@ def health(now: datetime.datetime | None = None) -> Health:
         unconfirmed_links=RepositoryBlob.objects.filter(
             state=RepositoryBlob.State.EXPECTED, touched_at__lt=before
         ).count(),
+        drift=checked.result.get("findings", 0) if checked else 0,
         counts=garbage_counters.counts(),
     )

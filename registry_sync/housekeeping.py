@@ -7,9 +7,12 @@ from django.utils import timezone
 
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
-from registry_sync import executions, queues, relay, statistics
+from registry_sync import executions, garbage_epoch, queues, relay, statistics
 from registry_sync.failpoints import hit
+from registry_sync.garbage_epoch import InterlockError
 from registry_sync.runs import Run
+from registry_sync.storage.base import StorageUnavailableError
+from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "housekeeping"
 _KEEP_EXECUTIONS = 500
@@ -38,3 +41,8 @@ def run(run: Run) -> None:
     pulls = statistics.prune((now - _KEEP_PULLS).date())
     run.log(f"dropped {pulls} days of pulls")
     queues.forget_workers()
+    try:
+        garbage_epoch.advance(configured_storage())
+    except (InterlockError, StorageUnavailableError) as error:
+        # Collection refuses too, and that is where somebody looks.
+        run.log(str(error))

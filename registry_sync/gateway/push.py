@@ -9,11 +9,21 @@ import dataclasses
 from collections.abc import Iterable
 
 from accounts.principals import Actor
-from registry_sync import admission, blobs, catalog, image_config, immutability, layer_policy, usage
+from registry_sync import (
+    admission,
+    blobs,
+    catalog,
+    garbage_counters,
+    image_config,
+    immutability,
+    layer_policy,
+    usage,
+)
 from registry_sync.blobs import BlobMissingError
 from registry_sync.catalog import Push
 from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.failpoints import hit
+from registry_sync.garbage_counters import Counter
 from registry_sync.gateway.blobs import find_upstream
 from registry_sync.gateway.errors import ProtocolError
 from registry_sync.gateway.standing import Standing
@@ -130,6 +140,8 @@ def _store(standing: Standing, repository: Repository, manifest: Manifest) -> No
     except RegistryRejectedError as error:
         if error.code != "MANIFEST_BLOB_UNKNOWN":
             raise
+        # What was refused here the client had been told is there, or it was just seen there.
+        garbage_counters.count(Counter.UNKNOWN)
         for digest in error.digests:
             blobs.forget(repository, digest)
         raise _blob_missing(error.digests[0] if error.digests else "") from error

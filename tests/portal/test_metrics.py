@@ -4,7 +4,9 @@ import pytest
 from django.test import Client
 
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import executions, queues
+from registry_sync import executions, garbage_counters, queues
+from registry_sync.garbage_counters import Counter
+from tests.factories import make_blob
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +26,22 @@ def test_figures_of_jobs_are_told() -> None:
         'moorage_jobs_lease_takeovers{kind="fsck"} 0.0',
         "moorage_workers 1.0",
         "moorage_outbox_dead 0.0",
+    ):
+        assert line in lines
+
+
+def test_figures_of_collection_are_told() -> None:
+    make_blob(state="gone")
+    make_blob(state="deleting")
+    garbage_counters.count(Counter.TAKEOVERS, 3)
+    lines = Client().get("/metrics").content.decode().splitlines()
+    for line in (
+        "moorage_garbage_tombstones 1.0",
+        "moorage_garbage_removals 1.0",
+        "moorage_garbage_takeovers_total 3.0",
+        "moorage_garbage_precheck_waits_total 0.0",
+        "moorage_garbage_unknown_after_head_total 0.0",
+        "moorage_garbage_drift 0.0",
     ):
         assert line in lines
 
