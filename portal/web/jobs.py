@@ -26,6 +26,7 @@ KIND_LABELS = {
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
     "garbage-collection": _("Garbage collection"),
+    "replication": _("Replication"),
     "retention": _("Retention"),
     "trash-purge": _("Emptying the trash"),
     "tag-history": _("Pruning of tag histories"),

@@ -114,6 +114,25 @@ GROUPS = (
         ),
     ),
     Group(
+        _("Sync"),
+        (
+            Place(
+                section="replication",
+                words=_("Replication"),
+                icon="arrows-left-right",
+                view="administration:replication",
+                right="replication-policy:list",
+            ),
+            Place(
+                section="registries",
+                words=_("Other registries"),
+                icon="world",
+                view="administration:registries",
+                right="registry:list",
+            ),
+        ),
+    ),
+    Group(
         _("System"),
         (
             Place(

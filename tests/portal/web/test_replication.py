@@ -1,0 +1,231 @@
+"""The pages of other registries and of replication."""
+
+import pytest
+
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import executions, remote_registries
+from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy, Schedule, State, Task
+from registry_sync.remote_registries import Address
+from registry_sync.replication import policies
+from registry_sync.replication.policies import KIND, Terms
+from tests.conftest import Cast
+from tests.portal.web.conftest import SignedIn, fragment, text_of
+
+SECRET = "a-password-of-ours"
+REGISTRIES, POLICIES = "/admin/registries", "/admin/replication"
+# Nobody may reach this host itself, so that it answers at once that it does not answer.
+URL = "http://127.0.0.1:9"
+FORM = {"name": "frankfurt", "kind": "harbor", "url": URL, "username": "mover"}
+CHOSEN = {
+    "name": "releases",
+    "repositories": "team/**",
+    "tags": "v*",
+    "resource": "image",
+    "namespace": "mirror",
+    "replaced_components": "0",
+    "cron": "0 0 3 * * *",
+    "speed_limit": "0",
+    "is_overriding": "on",
+    "is_enabled": "on",
+}
+
+
+@pytest.fixture
+def remote(cast: Cast) -> RemoteRegistry:
+    """Add a registry."""
+    address = Address(URL, username="mover", password=SECRET)
+    return remote_registries.create(
+        name="frankfurt", description="", address=address, actor=SYSTEM_ACTOR
+    )
+
+
+@pytest.fixture
+def policy(remote: RemoteRegistry) -> ReplicationPolicy:
+    """Make a policy with a filter that the form does not show."""
+    found = ({"type": "label", "value": ["ok"]}, {"type": "tag", "value": "v*"})
+    return policies.create(Terms("releases", remote, filters=found), actor=SYSTEM_ACTOR)
+
+
+def test_a_registry_is_added_and_asked(cast: Cast, signed_in: SignedIn) -> None:
+    client = signed_in(cast.admin)
+    assert "No other registries yet" in text_of(client.get(REGISTRIES))
+    assert client.get(f"{REGISTRIES}/new").status_code == 200
+    answer = client.post(f"{REGISTRIES}/new", FORM | {"password": SECRET})
+    assert answer.headers["Location"] == REGISTRIES
+    page = text_of(client.get(REGISTRIES))
+    assert "frankfurt" in page
+    assert "No registry answers at this address." in page
+    assert SECRET not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"url": "ftp://x"}, "An address looks like"),
+        ({"ca_certificate": "no"}, "no certificate in PEM form"),
+        ({"name": ""}, "required"),
+    ],
+)
+def test_what_cannot_be_keeps_the_form(
+    cast: Cast, signed_in: SignedIn, changes: dict[str, str], message: str
+) -> None:
+    answer = signed_in(cast.admin).post(f"{REGISTRIES}/new", FORM | changes)
+    assert answer.status_code == 422
+    assert message in text_of(answer)
+    assert 'value="mover"' in text_of(answer)
+    assert not RemoteRegistry.objects.exists()
+
+
+def test_an_empty_password_keeps_the_one_there_is(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn
+) -> None:
+    client = signed_in(cast.admin)
+    page = text_of(client.get(f"{REGISTRIES}/{remote.pk}"))
+    assert "A password is kept" in page
+    assert SECRET not in page
+    client.post(f"{REGISTRIES}/{remote.pk}", FORM | {"name": "fra"})
+    remote.refresh_from_db()
+    assert remote.name == "fra"
+    assert remote_registries.address_of(remote).password == SECRET
+    other = FORM | {"url": "https://evil.example.com"}
+    refused = client.post(f"{REGISTRIES}/{remote.pk}", other)
+    assert refused.status_code == 422
+    assert "Enter the password again" in text_of(refused)
+
+
+def test_a_registry_is_deleted_after_its_policies(
+    cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
+) -> None:
+    client, path = signed_in(cast.admin), f"{REGISTRIES}/{policy.remote.pk}"
+    assert "must be deleted first" in text_of(client.get(path))
+    client.post(f"{path}/delete")
+    assert RemoteRegistry.objects.exists()
+    assert client.post(f"{POLICIES}/{policy.pk}/delete").headers["Location"] == POLICIES
+    client.post(f"{path}/delete")
+    assert not RemoteRegistry.objects.exists()
+
+
+def test_a_policy_is_made_and_said_in_words(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn
+) -> None:
+    client = signed_in(cast.admin)
+    assert "No policies yet" in text_of(client.get(POLICIES))
+    assert client.get(f"{POLICIES}/new").status_code == 200
+    answer = client.post(f"{POLICIES}/new", CHOSEN | {"remote": str(remote.pk)})
+    policy = ReplicationPolicy.objects.get()
+    assert answer.headers["Location"] == f"{POLICIES}/{policy.pk}"
+    page = text_of(client.get(f"{POLICIES}/{policy.pk}"))
+    for words in ("<code>team/**</code>", "<code>v*</code>", "images only", "/mirror", "are moved"):
+        assert words in page
+    assert Schedule.objects.get(kind=KIND).cron == "0 0 3 * * *"
+    assert "releases" in text_of(client.get(POLICIES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cron": "every night"}, "six fields"),
+        ({"namespace": "Upper"}, "cannot be a namespace"),
+        ({"remote": "999"}, "valid choice"),
+    ],
+)
+def test_a_policy_that_cannot_be_keeps_the_form(
+    cast: Cast,
+    remote: RemoteRegistry,
+    signed_in: SignedIn,
+    changes: dict[str, str],
+    message: str,
+) -> None:
+    given = CHOSEN | {"remote": str(remote.pk)} | changes
+    answer = signed_in(cast.admin).post(f"{POLICIES}/new", given)
+    assert answer.status_code == 422
+    assert message in text_of(answer)
+    assert 'value="releases"' in text_of(answer)
+
+
+def test_a_change_leaves_what_the_form_does_not_show(
+    cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
+) -> None:
+    client = signed_in(cast.admin)
+    page = text_of(client.get(f"{POLICIES}/{policy.pk}/edit"))
+    assert 'value="v*"' in page
+    given = {"remote": str(policy.remote.pk), "is_tag_excluded": "on", "cron": ""}
+    client.post(f"{POLICIES}/{policy.pk}/edit", CHOSEN | given)
+    policy.refresh_from_db()
+    stored = {entry["type"]: entry for entry in policy.filters}
+    assert stored["label"]["value"] == ["ok"]
+    assert stored["tag"]["decoration"] == "excludes"
+    assert policy.trigger == "manual"
+
+
+def test_a_policy_runs_and_shows_its_runs(
+    cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
+) -> None:
+    client, path = signed_in(cast.admin), f"{POLICIES}/{policy.pk}"
+    assert "It did not run yet" in text_of(client.get(path))
+    for _click in range(2):
+        assert client.post(f"{path}/run").headers["Location"] == path
+    run = Execution.objects.get(kind=KIND)
+    assert "running already" in text_of(client.get(path))
+    assert "<x-poll" in text_of(fragment(client, path, "runs"))
+    Task.objects.filter(execution=run).update(result={"planned": 2, "there": 7})
+    Task.objects.create(
+        execution=run,
+        kind=KIND,
+        subject="team/app:v1",
+        state=State.FAILED,
+        message="127.0.0.1:9 does not answer",
+        run_after=run.created_at,
+        created_at=run.created_at,
+    )
+    page = text_of(client.get(path))
+    assert "2 images to copy, 7 tags there already" in page
+    assert "127.0.0.1:9 does not answer" in page
+    assert f"/jobs/{run.pk}" in page
+    client.post(f"{path}/delete")
+    assert ReplicationPolicy.objects.exists()
+    executions.stop(run.pk, actor=SYSTEM_ACTOR)
+
+
+def test_a_disabled_policy_does_not_run(
+    cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
+) -> None:
+    ReplicationPolicy.objects.update(is_enabled=False)
+    client = signed_in(cast.admin)
+    assert "Run now" not in text_of(client.get(f"{POLICIES}/{policy.pk}"))
+    client.post(f"{POLICIES}/{policy.pk}/run")
+    assert not Execution.objects.exists()
+
+
+def test_who_may_not(cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn) -> None:
+    paths = [
+        REGISTRIES,
+        f"{REGISTRIES}/new",
+        f"{REGISTRIES}/{policy.remote.pk}",
+        POLICIES,
+        f"{POLICIES}/new",
+        f"{POLICIES}/{policy.pk}",
+        f"{POLICIES}/{policy.pk}/edit",
+    ]
+    actions = [
+        f"{REGISTRIES}/{policy.remote.pk}/check",
+        f"{REGISTRIES}/{policy.remote.pk}/delete",
+        f"{POLICIES}/{policy.pk}/run",
+        f"{POLICIES}/{policy.pk}/delete",
+    ]
+    alice, nobody = signed_in(cast.alice), signed_in(None)
+    for path in paths:
+        assert alice.get(path).status_code == 403, path
+        assert nobody.get(path).status_code == 302, path
+    for path in actions:
+        assert alice.post(path).status_code == 403, path
+        assert signed_in(cast.admin).get(path).status_code == 405, path
+    cast.mallory.is_auditor = True
+    cast.mallory.save(update_fields=["is_auditor"])
+    auditor = signed_in(cast.mallory)
+    for path in (REGISTRIES, POLICIES, f"{POLICIES}/{policy.pk}"):
+        page = text_of(auditor.get(path))
+        assert "Run now" not in page
+        assert "Add a registry" not in page
+    for path in actions:
+        assert auditor.post(path).status_code == 403, path
