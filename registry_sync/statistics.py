@@ -18,6 +18,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from accounts import statements
+from accounts.models import Project
 from accounts.principals import Actor, Principal
 from registry_sync import transactions
 from registry_sync.models import PullDay, PullTotal
@@ -306,6 +307,14 @@ def days_of_project(
 ) -> list[Day]:
     """Return each of the last days (UTC), oldest first, of a whole project."""
     rows = PullDay.objects.filter(repository__project_id=project_id, reference="")
+    return _days(rows, days, today)
+
+
+def days_of_projects(
+    projects: QuerySet[Project], *, days: int = 30, today: datetime.date | None = None
+) -> list[Day]:
+    """Return each of the last days (UTC), oldest first, of all these projects together."""
+    rows = PullDay.objects.filter(repository__project__in=projects, reference="")
     return _days(rows, days, today)
 
 

@@ -7,15 +7,21 @@ from django.conf import settings
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import ROLE_ACTIONS, Role
 from portal.web.access import SignInNeeded, is_fragment, principal_of, public_page
+from portal.web.attention import matters
+from portal.web.charts import MOST_TILES, Part, Tile, pull_columns, treemap
 from portal.web.commands import TOOLS, first_push, tool_of
 from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
+from registry_sync import statistics
 from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
+from registry_sync.quota import WARNING_PERCENT
 from registry_sync.tag_filters import tags_for_people
 
 _RECENT = 8
@@ -57,6 +63,9 @@ def index(request: HttpRequest) -> HttpResponse:
         "most_tags": _COUNTED_TAGS,
         "used_bytes": usages.aggregate(total=Sum("used_bytes", default=0))["total"],
         "pushes": one_per_artifact(rows)[:_RECENT],
+        "pulls": pull_columns(statistics.days_of_projects(projects)),
+        "matters": matters(principal),
+        "tiles": _storage(projects),
     }
     if is_fragment(request, "waiting"):
         # The first push is in: the daily home takes the page, not only the waiting line.
@@ -65,6 +74,24 @@ def index(request: HttpRequest) -> HttpResponse:
         response.headers["HX-Reswap"] = "outerHTML"
         return response
     return render(request, "home/index.html", context)
+
+
+def _storage(projects: QuerySet[Project]) -> list[Tile]:
+    """Draw what each project uses; beyond the largest ones it is summed up."""
+    rows = projects.filter(usage__used_bytes__gt=0).order_by("-usage__used_bytes")
+    largest = list(rows.select_related("usage")[:MOST_TILES])
+    every = ProjectUsage.objects.filter(project__in=projects)
+    total = every.aggregate(total=Sum("used_bytes", default=0))["total"]
+    rest = total - sum(row.usage.used_bytes for row in largest)
+    parts = [_part(row) for row in largest]
+    return treemap([*parts, Part(_("others"), rest)] if rest > 0 else parts, _("others"))
+
+
+def _part(project: Project) -> Part:
+    used, limit = project.usage.used_bytes, project.storage_limit
+    is_full = limit > 0 and used * 100 >= limit * WARNING_PERCENT
+    note = _("%(percent)d%% of its limit") % {"percent": 100 * used // limit} if is_full else ""
+    return Part(project.name, used, reverse("projects:detail", args=[project.name]), note, is_full)
 
 
 def _first_run(

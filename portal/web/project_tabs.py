@@ -37,6 +37,7 @@ class Link:
 
 
 _TRASH = Tab("trash", _("Trash"), "projects:trash", "artifact:delete")
+_OVERVIEW = Tab("overview", _("Overview"), "projects:overview", "repository:list")
 _ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "log:list")
 _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
@@ -69,10 +70,10 @@ def frame(
     ]
     is_settings = any(link.is_current for link in settings)
     home = reverse("projects:detail", args=[project.name])
+    others = {_OVERVIEW.key, _ACTIVITY.key, _TRASH.key}
     tabs = [
-        Link(
-            _("Repositories"), home, not is_settings and current not in {_ACTIVITY.key, _TRASH.key}
-        )
+        Link(_("Repositories"), home, not is_settings and current not in others),
+        _link(_OVERVIEW, project, is_current=current == _OVERVIEW.key),
     ]
     if _ACTIVITY.action in own:
         tabs.append(_link(_ACTIVITY, project, is_current=current == _ACTIVITY.key))
@@ -83,8 +84,7 @@ def frame(
     return {
         "section": "projects",
         "project": project,
-        # One tab alone is no choice.
-        "tabs": tabs if len(tabs) > 1 else [],
+        "tabs": tabs,
         "settings_tabs": settings if is_settings else [],
     }
 

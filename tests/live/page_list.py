@@ -18,6 +18,7 @@ PAGES = {
     "projects:create": "/p/-/new",
     "projects:deleted": "/p/-/trash",
     "projects:detail": "/p/{project}",
+    "projects:overview": "/p/{project}/-/overview",
     "projects:activity": "/p/{project}/-/activity",
     "projects:members": "/p/{project}/-/members",
     "projects:robots": "/p/{project}/-/robots",

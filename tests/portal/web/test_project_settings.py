@@ -184,4 +184,6 @@ def test_tabs_lead_where_one_may_go(cast: Cast, signed_in: SignedIn) -> None:
     page = text_of(signed_in(cast.bob).get("/p/team/-/members"))
     assert BASE not in page
     assert "/-/activity" not in page
-    assert "mo-tabs" not in text_of(Client().get("/p/library"))
+    page = text_of(Client().get("/p/library"))
+    assert 'href="/p/library/-/overview"' in page
+    assert "/-/settings" not in page

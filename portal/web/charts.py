@@ -1,0 +1,142 @@
+"""Charts that the server draws: areas for sizes, columns for days. Each has its figures as text."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry_sync.statistics import Day
+
+# So many tiles are told apart; the rest is one.
+MOST_TILES = 9
+# Narrower or lower than this, in per cent, a tile has no writing.
+_WRITABLE = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a tile stands for."""
+
+    name: str
+    size: int
+    url: str = ""
+    # What else is said of it, and whether that is a warning.
+    note: str = ""
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of a map, in per cent of its width and height."""
+
+    part: Part
+    x: float
+    y: float
+    width: float
+    height: float
+    # Its size in per cent of the largest one's, for the list that phones show.
+    share: int
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is room to write in it."""
+        return self.width >= _WRITABLE and self.height >= _WRITABLE
+
+    @property
+    def tone(self) -> str:
+        """Its class: the larger, the darker."""
+        if self.part.is_warning:
+            return "is-warn"
+        return "is-1" if self.share > 66 else "is-2" if self.share > 33 else ""
+
+
+def treemap(parts: Sequence[Part], others: str, *, ratio: float = 2.6) -> list[Tile]:
+    """Lay parts out by size, the largest first, as near to squares as they get.
+
+    ``ratio`` is the map's width by its height. What is beyond ``MOST_TILES`` becomes one tile,
+    called ``others``.
+    """
+    ordered = sorted((part for part in parts if part.size > 0), key=lambda part: -part.size)
+    if len(ordered) > MOST_TILES:
+        rest = sum(part.size for part in ordered[MOST_TILES:])
+        ordered = [*ordered[:MOST_TILES], Part(others, rest)]
+    total = sum(part.size for part in ordered)
+    if not total:
+        return []
+    largest = max(part.size for part in ordered)
+    # Areas in a rectangle of the map's proportions, written down in per cent of it.
+    width, height = ratio * 100, 100.0
+    areas = [part.size / total * width * height for part in ordered]
+    tiles = []
+    for part, (x, y, wide, high) in zip(ordered, _squarified(areas, width, height), strict=True):
+        share = round(100 * part.size / largest)
+        tiles.append(Tile(part, *(round(n, 2) for n in (x / ratio, y, wide / ratio, high)), share))
+    return tiles
+
+
+Box = tuple[float, float, float, float]
+
+
+def _squarified(areas: Sequence[float], width: float, height: float) -> list[Box]:
+    """Fill a rectangle strip by strip; a strip takes areas while its tiles become squarer."""
+    boxes: list[Box] = []
+    x = y = 0.0
+    left = list(areas)
+    while left:
+        short = min(width - x, height - y)
+        count = 1
+        while count < len(left) and _worst(left[: count + 1], short) <= _worst(left[:count], short):
+            count += 1
+        strip, left = left[:count], left[count:]
+        thick = sum(strip) / short if short else 0.0
+        at = 0.0
+        for area in strip:
+            long = area / thick if thick else 0.0
+            is_column = width - x >= height - y
+            boxes.append((x, y + at, thick, long) if is_column else (x + at, y, long, thick))
+            at += long
+        if width - x >= height - y:
+            x += thick
+        else:
+            y += thick
+    return boxes
+
+
+def _worst(areas: Sequence[float], side: float) -> float:
+    """How far the least square tile of a strip along this side is from a square."""
+    total = sum(areas)
+    return max(
+        max(side * side * area / total**2, total**2 / (side * side * area)) for area in areas
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One day of a chart: where it stands and how high it is, in per cent."""
+
+    day: datetime.date
+    count: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A chart of days, with its sum and its highest day."""
+
+    days: list[Column]
+    total: int
+    most: int
+
+
+def pull_columns(days: Sequence[Day]) -> Columns:
+    """Lay days of pulls out side by side, the highest reaching the top."""
+    most = max((day.count for day in days), default=0)
+    step = 100 / max(1, len(days))
+    found = []
+    for number, day in enumerate(days):
+        height = round(100 * day.count / most, 2) if most else 0
+        x, width = round(number * step, 3), round(step * 0.7, 3)
+        found.append(Column(day.day, day.count, x, round(100 - height, 2), width, height))
+    return Columns(found, sum(day.count for day in days), most)

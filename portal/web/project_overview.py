@@ -1,0 +1,63 @@
+"""A project at a glance: what it uses and where, what was pushed and pulled, what needs a look."""
+
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from accounts.access import require, rights
+from accounts.models import Project
+from portal.web.access import principal_of, public_page, visible_project
+from portal.web.attention import matters
+from portal.web.charts import Part, Tile, pull_columns, treemap
+from portal.web.commands import tool_of
+from portal.web.project_tabs import frame
+from portal.web.repositories import one_per_artifact, tag_rows, with_artifacts
+from registry_sync import statistics
+from registry_sync.models import Blob, Repository, RepositoryBlob, Tag
+from registry_sync.tag_filters import tags_for_people
+
+_RECENT = 6
+# Tags read to find the recent pushes: several tags of one push are one line.
+_RECENT_TAGS = 30
+
+
+@require_safe
+@public_page
+def index(request: HttpRequest, project: str) -> HttpResponse:
+    """Show the overview."""
+    found = visible_project(request, project)
+    principal = principal_of(request)
+    require(principal, "repository:list", found)
+    repositories = Repository.objects.pushed().filter(project=found)
+    tags = tags_for_people(Tag.objects.filter(repository__project=found))
+    recent = with_artifacts(tags).select_related("artifact", "repository__project")
+    rows = tag_rows(recent.order_by("-pushed_at", "-id")[:_RECENT_TAGS], tool_of(request))
+    own = rights(principal, [found])[found.pk]
+    context = frame(request, found, "overview", own=own) | {
+        "repository_count": repositories.count(),
+        "tag_count": tags.count(),
+        "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
+        "pushes": one_per_artifact(rows)[:_RECENT],
+        "pulls": pull_columns(statistics.days_of_project(found.pk)),
+        "matters": matters(principal, found),
+        "may_change": "project:update" in own,
+        "tiles": _storage(repositories, found),
+    }
+    return render(request, "projects/overview.html", context)
+
+
+def _storage(repositories: QuerySet[Repository], project: Project) -> list[Tile]:
+    """Draw what each repository holds; what two share counts in both."""
+    size = Subquery(Blob.objects.filter(digest=OuterRef("digest")).values("size")[:1])
+    held = RepositoryBlob.objects.filter(
+        repository__in=repositories, state=RepositoryBlob.State.PRESENT
+    )
+    sums = held.annotate(size=size).order_by().values_list("repository__path")
+    parts = [
+        Part(path, total or 0, reverse("repositories:detail", args=[project.name, path]))
+        for path, total in sums.annotate(total=Sum("size"))
+    ]
+    return treemap(parts, _("others"))
