@@ -104,6 +104,19 @@ DIFFERENCES = (
         "A filter over any column gave away password hashes (CVE-2025-30086).",
     ),
     (
+        "Immutable rule",
+        "One selector of tags and one of repositories. It holds deletions of repositories and "
+        "projects too, and signatures and other accessories of a held image; `PUT` leaves what is "
+        "missing as it is. `POST …/immutabletagrules/preview` counts what a rule would hold.",
+        "What people rely on must not go by another door.",
+    ),
+    (
+        "Tag history",
+        "Besides the contract: `GET …/repositories/{repository}/tag-history` and "
+        "`POST …/tag-history/{id}/restore`.",
+        "People ask who moved a tag, and want it back.",
+    ),
+    (
         "Metadata of a project",
         "Each key exists with its default: `POST` sets one that still has it and answers 409 for "
         "another, `DELETE` puts the default back. `read_only` and `trash_days` are ours.",
