@@ -84,7 +84,8 @@ class Image:
     protection: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there are millions, and to set the fields of a frozen one takes three times as long.
+@dataclass(slots=True)
 class Verdict:
     """What becomes of an image with all its tags, by which rule (0: none), and why."""
 

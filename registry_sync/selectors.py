@@ -3,6 +3,7 @@
 ``*`` ends at a slash, ``**`` does not, ``{a,b}`` and commas are a choice; the whole name counts.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,8 @@ from wcmatch import glob
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 _ALTERNATIVES = 100
+# A name's beginning without anything special, and one star.
+_PREFIX = re.compile(r"[A-Za-z0-9._-]+\*")
 MAX_PATTERN = 512
 EVERYTHING = "**"
 
@@ -37,6 +40,17 @@ def _anything(_name: str) -> bool:
     return True
 
 
+def _beginning(prefix: str, *, is_excluding: bool) -> Callable[[str], bool]:
+    """The most usual pattern, ``pr-*``, without an expression."""
+    length = len(prefix)
+
+    def matches(name: str) -> bool:
+        is_match = name.startswith(prefix) and "/" not in name[length:]
+        return is_match != is_excluding
+
+    return matches
+
+
 def check(pattern: str) -> None:
     """Raise ``PatternError`` where a pattern cannot be used."""
     if not pattern:
@@ -57,6 +71,8 @@ def _compiled(pattern: str, is_excluding: bool) -> Callable[[str], bool]:  # noq
     except Exception as error:
         # wcmatch tells of too many alternatives by an exception that it keeps to itself.
         raise PatternError(f"{pattern!r} cannot be read as a pattern") from error
+    if _PREFIX.fullmatch(pattern):
+        return _beginning(pattern[:-1], is_excluding=is_excluding)
     seen: dict[str, bool] = {}
 
     def matches(name: str) -> bool:
