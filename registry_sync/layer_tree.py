@@ -15,7 +15,7 @@ from registry_sync.layers.entries import DIRECTORY, Entry, LayerError, join, spl
 from registry_sync.layers.merge import Fate, Merged, Path, walk
 from registry_sync.layers.process import run_child
 from registry_sync.layers.tree import Row
-from registry_sync.models import Artifact, Blob, ImageAnalysis, LayerIndex
+from registry_sync.models import Artifact, Blob, ImageAnalysis, LayerIndex, Repository
 
 CHANGES = "changes"
 UP_TO = "upto"
@@ -23,6 +23,8 @@ FINAL = "final"
 MODES = (CHANGES, UP_TO, FINAL)
 PREVIEW_BYTES = 64 * 1024
 _MOST_FOUND = 200
+# Images in the trend.
+_TREND = 20
 _GLOB = glob.GLOBSTAR | glob.DOTGLOB | glob.FORCEUNIX | glob.CASE
 # Unpacking for a preview costs a core for seconds: no more than this at once in one process.
 _previews = threading.BoundedSemaphore(2)
@@ -107,6 +109,21 @@ def search(layers: Sequence[LayerIndex], pattern: str) -> list[Found]:
         for step in steps
     )
     return list(islice(found, _MOST_FOUND))
+
+
+def trend(repository: Repository) -> list[tuple[Artifact, ImageAnalysis]]:
+    """Return a repository's last images that were read, the oldest first."""
+    images = (
+        Artifact.objects.live()
+        .filter(repository=repository, kind=Artifact.Kind.IMAGE)
+        .defer("config", "annotations")
+        .prefetch_related("tags")
+        .order_by("-pushed_at", "-pk")[:_TREND]
+    )
+    digests = [image.digest for image in images]
+    rows = ImageAnalysis.objects.filter(digest__in=digests, version=image_analysis.VERSION)
+    found = {row.digest: row for row in rows.exclude(efficiency=None).defer("result")}
+    return [(image, found[image.digest]) for image in reversed(images) if image.digest in found]
 
 
 def preview(artifact: Artifact, layer: LayerIndex, path: str) -> bytes:

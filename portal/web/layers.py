@@ -175,6 +175,7 @@ def index(request: HttpRequest, project: str, path: str, digest: str) -> HttpRes
             for each in explorer.share["biggest"]
         ],
         "views": [(mode, explorer.choice.url(mode=mode)) for mode in MODES],
+        "trend": layer_tree.trend(repository),
         "lessons": list(lessons(analysis.result, instructions)),
     }
     return render(request, "layers/index.html", context)

@@ -76,6 +76,11 @@ class ImageAnalysis(models.Model):
     def __str__(self) -> str:
         return self.digest
 
+    @property
+    def percent(self) -> int:
+        """Its efficiency; rounded down, for nearly everything is not everything."""
+        return int(100 * (self.efficiency or 0))
+
 
 class LayerPolicy(models.Model):
     """What a project asks of its images' layers; 0 asks nothing."""

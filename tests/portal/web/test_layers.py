@@ -229,6 +229,17 @@ class TestExplorer:
             assert client.get(page(artifact, "?path=same")).status_code == 200
 
 
+    def test_the_trend_of_the_repository(
+        self, cast: Cast, artifact: Artifact, app: Repository, storage: Path, signed_in: SignedIn
+    ) -> None:
+        assert "Efficiency over time" not in text_of(signed_in(cast.carol).get(page(artifact)))
+        push(app, storage, "2.0", BASE)
+        text = text_of(signed_in(cast.carol).get(page(artifact)))
+        trend = text[text.index("Efficiency over time") :]
+        assert trend.index(">1.0 ") < trend.index(">2.0 ")
+        assert "100 %" in trend
+
+
 class TestRights:
     """The repository decides, never the blob alone."""
 
