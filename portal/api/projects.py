@@ -340,7 +340,7 @@ def _filtered(found: QuerySet[Project], request: Request) -> QuerySet[Project]:
     )
     for key, value in query.conditions(request):
         if key == "public":
-            found = found.filter(is_public=query.boolean(value, key))
+            found = found.filter(is_public=bool(query.boolean(value, key)))
     return query.ordered(found, request, _SORTS)
 
 
