@@ -21,7 +21,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = {"MOORAGE_OUTBOUND_ALLOW": "127.0.0.0/8"}
     if database:
         settings["MOORAGE_DATABASE_URL"] = database
-    running = Stack(tmp_path_factory.mktemp("moorage"), **settings).start()
+    running = Stack(tmp_path_factory.mktemp("moorage"), port=None, **settings).start()
     yield running
     running.stop()
 
