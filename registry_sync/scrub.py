@@ -15,7 +15,6 @@ from registry_sync.models import Artifact, ManifestBody, RepositoryBlob
 from registry_sync.storage.base import Storage
 
 CHECK = "content"
-_PREFIXES = [f"{number:02x}" for number in range(256)]
 _PART_BYTES = 1024 * 1024
 # The registry writes manifests where they are to lie: what is half written is whole by then.
 _SETTLE_SECONDS = 1.0
@@ -23,7 +22,7 @@ _SETTLE_SECONDS = 1.0
 
 def contents(storage: Storage, step: Step, *, is_repairing: bool) -> Iterator[Finding]:
     """Yield every blob whose bytes are not what its digest says."""
-    for prefix in _PREFIXES:
+    for prefix in sorted(storage.prefixes()):
         for digest in sorted(storage.blobs(prefix)):
             if actual := _other(storage, digest, step):
                 problem = f"its bytes are those of {actual}"

@@ -23,9 +23,10 @@ def compare(run: Run, storage: Storage, ledger: Ledger, foreign: set[str]) -> No
     """Compare all bytes with all rows. ``foreign``: what repositories need that are not ours."""
     run.progress(done=0, total=len(_PREFIXES), unit="parts", message="bytes")
     manifests: list[str] = []
+    filled = storage.prefixes()
     for done, prefix in enumerate(_PREFIXES, start=1):
         # The storage first: a row is written before its bytes are.
-        there = storage.blobs(prefix)
+        there = storage.blobs(prefix) if prefix in filled else {}
         rows = {
             digest: (state, size)
             for digest, state, size in Blob.objects.filter(

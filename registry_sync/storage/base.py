@@ -69,6 +69,9 @@ class Storage(Protocol):
     def tags(self, repository: str) -> dict[str, tuple[str, datetime.datetime]]:
         """Return the registry's own tags (Moorage makes none): digest, and when it was moved."""
 
+    def prefixes(self) -> set[str]:
+        """Return the first two hexadecimal digits of all digests that have bytes."""
+
     def blobs(self, prefix: str) -> dict[str, int]:
         """Return the digests whose first two hexadecimal digits are ``prefix``, with bytes."""
 

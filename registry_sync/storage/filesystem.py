@@ -133,6 +133,12 @@ class FilesystemStorage:
         return listing.tags(self._root, repository)
 
     @_told
+    def prefixes(self) -> set[str]:
+        """Return the first two hexadecimal digits of all digests that have bytes."""
+        self._require()
+        return listing.prefixes(self._root)
+
+    @_told
     def blobs(self, prefix: str) -> dict[str, int]:
         """Return the digests whose first two hexadecimal digits are ``prefix``, with bytes."""
         self._require()

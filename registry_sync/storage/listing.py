@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{2}")
 ROOT = "docker/registry/v2"
 FOLDERS = {"layer": "_layers", "manifest": "_manifests/revisions"}
 _LINK_BYTES = 100
@@ -47,6 +48,12 @@ def tags(root: Path, repository: str) -> dict[str, tuple[str, datetime.datetime]
         if (link := _read_link(top / name / "current/link")) is not None:
             found[name] = link
     return found
+
+
+def prefixes(root: Path) -> set[str]:
+    """Return the first two hexadecimal digits of all digests that have bytes."""
+    names = _directories(root / ROOT / "blobs/sha256")
+    return {name for name in names if _PREFIX.fullmatch(name)}
 
 
 def blobs(root: Path, prefix: str) -> dict[str, int]:

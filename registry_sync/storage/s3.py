@@ -22,6 +22,7 @@ _MARKER = "moorage/epoch"
 _LINK = "@link"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{2}")
 _UPLOAD = re.compile(r"(?P<repository>.+)/_uploads/(?P<number>[^/]+)/(?P<file>.+)")
 
 
@@ -122,6 +123,13 @@ class S3Storage:
                 if _HEXADECIMAL.fullmatch(digest.removeprefix("sha256:")):
                     found[name] = (digest, entry["LastModified"])
         return found
+
+    @_told
+    def prefixes(self) -> set[str]:
+        """Return the first two hexadecimal digits of all digests that have bytes."""
+        top = self._key(ROOT, "blobs/sha256/")
+        names = {name.removeprefix(top).rstrip("/") for name in self._objects.folders(top)}
+        return {name for name in names if _PREFIX.fullmatch(name)}
 
     @_told
     def blobs(self, prefix: str) -> dict[str, int]:

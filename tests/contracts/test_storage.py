@@ -158,6 +158,7 @@ class TestLooking:
         assert storage.links("team/app", "layer") == {}
         assert storage.tags("team/app") == {}
         assert storage.blobs("00") == {}
+        assert storage.prefixes() == set()
         assert list(storage.repositories()) == []
         assert list(storage.uploads()) == []
         with storage.open(DIGEST) as stream:
@@ -167,6 +168,7 @@ class TestLooking:
         digests = {put_blob(place, str(n).encode()): len(str(n)) for n in range(20)}
         place.put("docker/registry/v2/blobs/sha256/ab/foreign", b"x")
         found: dict[str, int] = {}
+        assert storage.prefixes() == {digest[7:9] for digest in digests} | {"ab"}
         for prefix in {digest[7:9] for digest in digests} | {"ab"}:
             here = storage.blobs(prefix)
             assert all(digest[7:9] == prefix for digest in here)
