@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -42,7 +42,7 @@ def create(*, name: str, description: str, address: Address, actor: Actor) -> Re
     return _save(RemoteRegistry(), name, description, address, "create_registry", actor)
 
 
-def update(  # noqa: PLR0913 - all that is chosen of it
+def update(
     remote: RemoteRegistry,
     *,
     name: str,
@@ -192,14 +192,16 @@ def ping(address: Address) -> None:
 def require_healthy(remote: RemoteRegistry) -> None:
     """Ask a stored registry and write down what it says. Raises ``BadRequest`` with why not."""
     if check(remote).problem:
-        raise BadRequest(remote.problem)
+        raise BadRequest(_(remote.problem))
 
 
 def check(remote: RemoteRegistry) -> RemoteRegistry:
     """Ask a stored registry, and write down whether it answers."""
     status, problem = RemoteRegistry.Status.HEALTHY, ""
     try:
-        ping(address_of(remote))
+        # Kept in English: whoever looks at it later reads it in their own language.
+        with translation.override("en"):
+            ping(address_of(remote))
     except BadRequest as error:
         status, problem = RemoteRegistry.Status.UNHEALTHY, str(error)
     remote.status, remote.problem, remote.checked_at = status, problem[:1024], timezone.now()

@@ -198,7 +198,7 @@ def _is_saved(request: HttpRequest, form: RegistryForm, remote: RemoteRegistry |
 
 
 def _say(request: HttpRequest, remote: RemoteRegistry) -> None:
-    named = {"name": remote.name, "problem": remote.problem}
+    named = {"name": remote.name, "problem": _(remote.problem) if remote.problem else ""}
     if remote.problem:
         messages.error(request, _("%(name)s: %(problem)s") % named)
     else:
