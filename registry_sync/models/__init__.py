@@ -37,6 +37,7 @@ from registry_sync.models.retention import (
     TagPin,
 )
 from registry_sync.models.statistics import PullDay, PullTotal
+from registry_sync.models.storage import ProjectStorage, StorageSnapshot
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "ManifestBody",
     "OutboxDelivery",
     "ProjectBlob",
+    "ProjectStorage",
     "ProjectUsage",
     "PullDay",
     "PullTotal",
@@ -71,6 +73,7 @@ __all__ = [
     "Schedule",
     "State",
     "StorageEpoch",
+    "StorageSnapshot",
     "Tag",
     "TagEvent",
     "TagPin",
