@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
-from registry_sync import executions, garbage_epoch, queues, relay, statistics
+from registry_sync import executions, garbage_epoch, in_use, queues, relay, statistics
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.runs import Run
@@ -41,6 +41,7 @@ def run(run: Run) -> None:
     pulls = statistics.prune((now - _KEEP_PULLS).date())
     run.log(f"dropped {pulls} days of pulls")
     queues.forget_workers()
+    run.log(f"dropped {in_use.forget_expired()} reports of what runs, which had expired")
     try:
         garbage_epoch.advance(configured_storage())
     except (InterlockError, StorageUnavailableError) as error:

@@ -30,7 +30,7 @@ def why(reason: str, rule: int, detail: Sequence[Any], *, is_kept: bool) -> str:
         text = ngettext("Pulled in the last %(days)d day", "Pulled in the last %(days)d days", days)
         return text % {"days": days}
     if reason == "count":
-        return _("Rule %(rule)d: number %(place)d of %(count)d kept") % {
+        return _("Rule %(rule)d: number %(place)d, it keeps %(count)d") % {
             "rule": rule,
             "place": detail[0],
             "count": detail[1],

@@ -29,7 +29,9 @@ from registry_sync import (
     purging,
     relay,
     retention,
+    retention_notices,
     schedules,
+    storage_figures,
     tag_history,
 )
 from registry_sync.executions import Kind, Origin
@@ -52,9 +54,11 @@ KINDS: dict[str, Kind] = {
     policies.KIND: Kind(replication.run, hours=24),
     tag_history.KIND: Kind(tag_history.run),
     retention.KIND: Kind(retention.run, hours=24),
+    retention_notices.KIND: Kind(retention_notices.run),
     garbage.KIND: Kind(garbage.run, hours=24),
     importing.KIND: Kind(importing.run, hours=24),
     reconciling.KIND: Kind(reconciling.run, hours=24),
+    storage_figures.KIND: Kind(storage_figures.run),
     image_analysis.KIND: Kind(image_analysis.run),
     bulk.DELETION: Kind(bulk.run_deletion),
     bulk.UNDO: Kind(bulk.run_undo),
@@ -64,7 +68,9 @@ DEFAULT_SCHEDULES = {
     housekeeping.KIND: "0 17 * * * *",
     fsck.KIND: "0 30 3 * * 0",
     purging.KIND: "0 41 * * * *",
+    retention_notices.KIND: "0 7 * * * *",
     reconciling.KIND: "0 10 2 * * *",
+    storage_figures.KIND: "0 50 1 * * *",
     tag_history.KIND: "0 53 2 * * *",
 }
 # Who is told of which events.

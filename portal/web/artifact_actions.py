@@ -13,7 +13,7 @@ from accounts.errors import BadRequest, Conflict, DomainError, NotFound
 from accounts.models import Project
 from portal.web.access import actor_of, page, principal_of, visible_project
 from portal.web.repositories import repository_of
-from registry_sync import copying, labels
+from registry_sync import copying, in_use, labels
 from registry_sync.models import Artifact, Label
 
 # Names of projects that the destination's field suggests.
@@ -204,6 +204,13 @@ def offered(request: HttpRequest, artifact: Artifact) -> dict[str, object]:
         "may_copy": may_pull and not principal.is_anonymous,
         "may_tag": "tag:create" in own,
         "may_label": "artifact-label:create" in own,
+        "may_delete": "artifact:delete" in own,
+        "may_untag": "tag:delete" in own,
+        "may_ask_retention": "tag-retention:read" in own,
+        # Where it runs is for those who belong to the project.
+        "in_use": in_use.places_of(project, [artifact.digest]).get(artifact.digest, [])
+        if "artifact:list" in own
+        else [],
     }
     if context["may_label"]:
         others = labels.usable_in(project).exclude(Q(labelings__artifact=artifact))

@@ -18,16 +18,20 @@ from accounts.principals import Principal
 from portal.web.access import actor_of, is_fragment, page, principal_of
 from portal.web.paging import page_of
 from registry_sync import dispatch, executions, queues
-from registry_sync.models import Execution, State, Task, TaskLog
+from registry_sync.models import Execution, ReportLine, State, Task, TaskLog
 from registry_sync.models.executions import ACTIVE, HELD
 
 KIND_LABELS = {
     "housekeeping": _("Housekeeping"),
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
+    "import": _("Import of a registry"),
+    "reconcile": _("Reconciliation of storage and tables"),
+    "storage-figures": _("Measurement of the storage"),
     "garbage-collection": _("Garbage collection"),
     "replication": _("Replication"),
     "retention": _("Retention"),
+    "retention-notice": _("Warnings before retention"),
     "trash-purge": _("Emptying the trash"),
     "tag-history": _("Pruning of tag histories"),
     "tag-deletion": _("Deletion of tags"),
@@ -35,7 +39,7 @@ KIND_LABELS = {
     queues.SCHEDULER: _("All schedules"),
 }
 # What runs without parameters, so that a button is enough.
-STARTABLE = ("fsck", "housekeeping")
+STARTABLE = ("fsck", "housekeeping", "reconcile")
 # The views of a list: which states each holds.
 _VIEWS: dict[str, tuple[str, ...]] = {
     "all": (),
@@ -148,6 +152,7 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
         "view": view,
         "chosen": chosen,
         "log": _log(chosen),
+        "has_report": ReportLine.objects.of(execution.pk).exists(),
         "may_act": may(principal_of(request), "stop"),
     }
     fragment = "#content" if is_fragment(request, "content") else ""

@@ -12,7 +12,15 @@ from accounts import projects
 from accounts.errors import BadRequest, Conflict
 from accounts.models import OutboxEvent, Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import bulk, executions, retention, retention_policies, tasks, trash
+from registry_sync import (
+    bulk,
+    executions,
+    retention,
+    retention_notices,
+    retention_policies,
+    tasks,
+    trash,
+)
 from registry_sync.executions import Origin
 from registry_sync.models import (
     Artifact,
@@ -23,6 +31,7 @@ from registry_sync.models import (
     Repository,
     RetentionOutcome,
     RetentionPolicy,
+    Schedule,
     State,
     Tag,
     TagPin,
@@ -445,3 +454,28 @@ def test_preview_and_run_agree(
     assert set(tags_of(app)) == expected
     assert not held or held in tags_of(app)
     recount(team)
+
+
+class TestNotices:
+    def tell(self) -> Task:
+        """Run the job of warnings."""
+        execution = executions.create(retention_notices.KIND, actor=SYSTEM_ACTOR)
+        tasks.run_task(execution.tasks.get().pk)
+        return execution.tasks.get()
+
+    def test_owners_are_told_once_what_the_next_run_takes(self, app: Repository) -> None:
+        policy_of(app.project, OLD_PRS, cron="0 0 3 * * *")
+        assert self.tell().result == {"told": 1}
+        assert self.tell().result == {"told": 0}
+        event = OutboxEvent.objects.get(kind="retention.upcoming")
+        assert (event.payload["tags"], event.payload["confirmed"]) == (2, False)
+        assert event.payload["first"] == ["app:pr-3", "app:pr-4"]
+
+    def test_nothing_is_told_where_nothing_goes_or_it_is_far_off(self, app: Repository) -> None:
+        policy = policy_of(app.project, rule("always"), cron="0 0 3 * * *")
+        assert self.tell().result == {"told": 0}
+        far = timezone.now() + datetime.timedelta(days=9)
+        Schedule.objects.filter(policy_id=policy.pk).update(next_at=far)
+        RetentionPolicy.objects.update(rules=[OLD_PRS], warned_slot=None)
+        assert self.tell().result == {"told": 0}
+        assert not OutboxEvent.objects.filter(kind="retention.upcoming").exists()
