@@ -9,11 +9,13 @@ from accounts.principals import SYSTEM_ACTOR, Actor, Principal
 from accounts.projects import Changes
 from accounts.robots import Permission, Terms
 from accounts.roles import Role
-from registry_sync import dispatch, immutable_rules, labels, trash
+from registry_sync import dispatch, garbage, immutable_rules, labels, remote_registries, trash
 from registry_sync.executions import create as create_execution
 from registry_sync.immutability import Rule
 from registry_sync.labels import Look
 from registry_sync.models import Artifact, Repository, Schedule
+from registry_sync.remote_registries import Address
+from registry_sync.replication import policies
 
 GIB = 2**30
 
@@ -43,6 +45,7 @@ def make(project_name: str) -> dict[str, str]:
     trash.delete_tag(hello, "gone", actor=actor, execution_id=run.pk)
     entry = trash.delete_tag(hello, "old", actor=actor)
     rule = immutable_rules.create(project, rule=Rule("v*"), actor=actor)
+    registry, policy = _replication(project, actor)
     return {
         "project": project.name,
         "empty": empty.name,
@@ -56,6 +59,9 @@ def make(project_name: str) -> dict[str, str]:
         "trash_entry": str(entry.pk),
         "run": str(run.pk),
         "immutable_rule": str(rule.pk),
+        "registry": str(registry),
+        "replication": str(policy),
+        "garbage_run": str(_garbage(actor)),
         "execution": str(dispatch.start("fsck", actor=SYSTEM_ACTOR).pk),
         "schedule": str(Schedule.objects.order_by("pk")[0].pk),
         "reset": _reset,
@@ -85,3 +91,22 @@ def _robots(project: Project, actor: Actor) -> tuple[robots.Robot, robots.Robot]
     name = f"{project.name}-ops"
     system_robot, _secret = robots.create(name=name, project=None, terms=terms, actor=actor)
     return robot, system_robot
+
+
+def _replication(project: Project, actor: Actor) -> tuple[int, int]:
+    """Another registry, and a policy to copy there; nothing is copied."""
+    remote = remote_registries.create(
+        name=f"{project.name}-mirror",
+        description="In the other building",
+        address=Address("https://registry.example.com", username="robot", password="a secret 12"),
+        actor=actor,
+    )
+    terms = policies.Terms(name=f"{project.name}-out", remote=remote, is_enabled=False)
+    return remote.pk, policies.create(terms, actor=actor).pk
+
+
+def _garbage(actor: Actor) -> int:
+    """A run that only says what it would collect."""
+    parameters = garbage.parameters_of({"dry_run": True})
+    run = create_execution(garbage.KIND, actor=actor, parameters=parameters, is_exclusive=False)
+    return run.pk
