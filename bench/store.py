@@ -1,0 +1,146 @@
+"""A store of many small images: rows in the database, files as the registry lays them out.
+
+Ten images in a repository, eight layers in an image, two of them shared by the repository. What
+is garbage has its bytes and its layers' links, and no manifest link any more: what a purge leaves.
+"""
+
+import datetime
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from bench.catalogue import _many, a_project
+
+LAYERS, SHARED, PER_REPOSITORY = 8, 2, 10
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+class Image:
+    """One image: its manifest, and the contents that it names, the config first."""
+
+    def __init__(self, number: int) -> None:
+        """The same number makes the same bytes."""
+        repository = number // PER_REPOSITORY
+        self.repository = f"r{repository:05d}"
+        config = f'{{"os":"linux","architecture":"amd64","author":"{number}"}}'.encode()
+        shared = [f"shared {repository} {n}".encode() for n in range(SHARED)]
+        own = [f"layer {number} {n}".encode() for n in range(LAYERS - SHARED)]
+        self.contents = [config, *shared, *own]
+        entries = ",".join(_entry(LAYER, content) for content in self.contents[1:])
+        self.manifest = (
+            f'{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{_entry(CONFIG, config)},'
+            f'"layers":[{entries}]}}'
+        ).encode()
+        self.digest = digest_of(self.manifest)
+        self.digests = [digest_of(content) for content in self.contents]
+
+
+def _entry(media_type: str, content: bytes) -> str:
+    return f'{{"mediaType":"{media_type}","digest":"{digest_of(content)}","size":{len(content)}}}'
+
+
+def digest_of(content: bytes) -> str:
+    """``sha256:…``."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def is_garbage(number: int) -> bool:
+    """Every tenth image: one of each repository."""
+    return number % PER_REPOSITORY == 0
+
+
+def write_files(root: Path, images: list[Image], *, only_garbage: bool = False) -> None:
+    """Write bytes and links; ``only_garbage`` leaves out what collection never looks at."""
+    top = root / "docker/registry/v2"
+    written: set[str] = set()
+    for number, image in enumerate(images):
+        if only_garbage and not is_garbage(number):
+            continue
+        place = top / "repositories/bench" / image.repository
+        for digest, content in zip(image.digests, image.contents, strict=True):
+            _blob(top, digest, content, written)
+            _link(place / "_layers/sha256", digest, written)
+        _blob(top, image.digest, image.manifest, written)
+        if not is_garbage(number):
+            _link(place / "_manifests/revisions/sha256", image.digest, written)
+
+
+def _blob(top: Path, digest: str, content: bytes, written: set[str]) -> None:
+    if digest in written:
+        return
+    written.add(digest)
+    name = digest.removeprefix("sha256:")
+    folder = top / "blobs/sha256" / name[:2] / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").write_bytes(content)
+
+
+def _link(place: Path, digest: str, written: set[str]) -> None:
+    key = f"{place} {digest}"
+    if key not in written:
+        written.add(key)
+        folder = place / digest.removeprefix("sha256:")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "link").write_text(digest)
+
+
+def write_rows(images: list[Image]) -> None:
+    """Write what pushes of all images, and purges of the garbage, leave in the database."""
+    from django.db import connection  # noqa: PLC0415 - only once Django is set up
+    from django.utils import timezone  # noqa: PLC0415
+
+    from registry_sync import models  # noqa: PLC0415
+
+    project = a_project()
+    old = timezone.now() - datetime.timedelta(days=3)
+    names = sorted({image.repository for image in images})
+    repositories = {
+        row.path: row
+        for row in _many(models.Repository, ({"project": project, "path": name} for name in names))
+    }
+    live = [image for number, image in enumerate(images) if not is_garbage(number)]
+    sizes = {image.digest: len(image.manifest) for image in images}
+    for image in images:
+        sizes |= dict(zip(image.digests, map(len, image.contents), strict=True))
+    base = {"generation": 1, "touched_at": old, "released_at": old}
+    _many(models.Blob, ({**base, "digest": d, "size": size} for d, size in sizes.items()))
+    links = {
+        (repositories[image.repository].pk, digest, kind)
+        for image in images
+        for digest, kind in [*((d, "layer") for d in image.digests), (image.digest, "manifest")]
+    }
+    more = {"state": "present", "touched_at": old}
+    _many(
+        models.RepositoryBlob,
+        ({"repository_id": pk, "digest": d, "kind": k, **more} for pk, d, k in sorted(links)),
+    )
+    _many(
+        models.ManifestBody,
+        ({"digest": i.digest, "media_type": MANIFEST, "content": i.manifest} for i in images),
+    )
+    artifacts = _many(models.Artifact, (_artifact(image, repositories, old) for image in live))
+    _many(
+        models.ArtifactBlob,
+        (
+            {"artifact": row, "blob_id": d, "position": n, "media_type": LAYER, "size": 1}
+            for row, image in zip(artifacts, live, strict=True)
+            for n, d in enumerate(image.digests)
+        ),
+    )
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+
+def _artifact(image: Image, repositories: dict[str, Any], at: datetime.datetime) -> dict[str, Any]:
+    return {
+        "repository": repositories[image.repository],
+        "body_id": image.digest,
+        "kind": "image",
+        "media_type": MANIFEST,
+        "size": 1,
+        "pushed_by_name": "bench",
+        "pushed_at": at,
+    }
