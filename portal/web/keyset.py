@@ -14,6 +14,8 @@ from django.http import HttpRequest
 from portal.web.paging import SIZES
 
 M = TypeVar("M", bound=Model)
+# Nobody reads on so far; to count the rest would take longer than to show the page.
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Slice(Generic[M]):
     """Some rows in their order, and where their neighbours begin; empty where there are none."""
 
     rows: list[M]
+    # How many there are; no more than ``MOST`` are counted, and then ``is_partial`` is true.
     total: int
+    is_partial: bool
     size: int
     previous: str = ""
     next: str = ""
@@ -34,14 +38,14 @@ def slice_of(request: HttpRequest, rows: "QuerySet[M]", order: Sequence[str]) ->
     """
     asked = request.GET.get("size", "")
     size = int(asked) if asked in map(str, SIZES) else SIZES[0]
-    total = rows.count()
+    total, is_partial = counted(rows)
     before = _read(request.GET.get("before", ""), rows.model, order)
     if before:
         found = list(_beyond(rows, _turned(order), before)[: size + 1])
         more, found = len(found) > size, found[:size][::-1]
         if found:
             first = _mark(found[0], order) if more else ""
-            return Slice(found, total, size, first, _mark(found[-1], order))
+            return Slice(found, total, is_partial, size, first, _mark(found[-1], order))
     after = _read(request.GET.get("after", ""), rows.model, order)
     found = list((_beyond(rows, order, after) if after else rows.order_by(*order))[: size + 1])
     if after and not found:
@@ -51,10 +55,17 @@ def slice_of(request: HttpRequest, rows: "QuerySet[M]", order: Sequence[str]) ->
     return Slice(
         found,
         total,
+        is_partial,
         size,
         _mark(found[0], order) if found and after else "",
         _mark(found[-1], order) if more else "",
     )
+
+
+def counted(rows: "QuerySet[M]", most: int = MOST) -> tuple[int, bool]:
+    """Count rows up to an end; tell whether there are more."""
+    total = rows.order_by()[: most + 1].count()
+    return min(total, most), total > most
 
 
 def _turned(order: Sequence[str]) -> list[str]:

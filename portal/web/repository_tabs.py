@@ -11,10 +11,13 @@ from accounts.access import rights
 from accounts.roles import PUBLIC_ACTIONS
 from portal.web.access import principal_of
 from portal.web.image_lists import images_of
+from portal.web.keyset import counted
 from portal.web.markdown import summary_of
 from registry_sync.models import Repository, Tag
 from registry_sync.tag_filters import tags_for_people
 
+# A tab's number stops here.
+_MOST = 1000
 _TABS = (
     ("tags", _("Tags"), "repositories:detail"),
     ("images", _("Images"), "repositories:images"),
@@ -31,15 +34,14 @@ class Link:
     url: str
     is_current: bool
     count: int | None = None
+    is_partial: bool = False
 
 
 def frame(request: HttpRequest, repository: Repository, current: str) -> dict[str, object]:
     """Return what the templates of a repository's pages need around their content."""
     project = repository.project
-    counts = {
-        "tags": tags_for_people(Tag.objects.filter(repository=repository)).count(),
-        "images": images_of(repository).count(),
-    }
+    tags = tags_for_people(Tag.objects.filter(repository=repository))
+    counts = {"tags": counted(tags, _MOST), "images": counted(images_of(repository), _MOST)}
     at = [project.name, repository.path]
     own = rights_in(request, repository)
     return {
@@ -48,7 +50,7 @@ def frame(request: HttpRequest, repository: Repository, current: str) -> dict[st
         "repository": repository,
         "summary": summary_of(repository.description),
         "repository_tabs": [
-            Link(words, reverse(view, args=at), key == current, counts.get(key))
+            Link(words, reverse(view, args=at), key == current, *counts.get(key, ()))
             for key, words, view in _TABS
         ],
         "may_delete_repository": "repository:delete" in own,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR, Actor, Principal
+from portal.web import keyset, repository_tabs
 from registry_sync import immutable_rules, repositories
 from registry_sync.immutability import Rule
 from registry_sync.models import PullTotal, Repository, Tag
@@ -261,3 +262,16 @@ class TestAbout:
         assert answer.status_code == 302
         app.refresh_from_db()
         assert app.description == "  Kept as **written**."
+
+
+def test_counting_has_an_end(
+    app: Repository, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1", "2", "3", "4"):
+        push_image(app, tag=name)
+    monkeypatch.setattr(repository_tabs, "_MOST", 3)
+    page = text_of(client.get(APP))
+    assert '<span class="mo-count">3+</span>' in page
+    assert "4 tags" in page
+    assert keyset.counted(Tag.objects.all(), 4) == (4, False)
+    assert keyset.counted(Tag.objects.all(), 3) == (3, True)
