@@ -1,7 +1,6 @@
 """A storage on a directory with what was pushed, time that goes by, and runs of collection."""
 
 import datetime
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ def expire_trash() -> None:
     TrashEntry.objects.update(purge_at=timezone.now())
 
 
-def collect(meanwhile: Callable[[], object] | None = None, **parameters: Any) -> Task:
+def collect(**parameters: Any) -> Task:
     """Run a collection as a worker does; return its ended task."""
     execution = executions.create(
         garbage.KIND, actor=SYSTEM_ACTOR, parameters=garbage.parameters_of(parameters)
