@@ -91,6 +91,13 @@ GROUPS = (
         _("Storage"),
         (
             Place(
+                section="storage",
+                words=_("Usage"),
+                icon="database",
+                view="administration:storage",
+                right="system-volumes:read",
+            ),
+            Place(
                 section="quotas",
                 words=_("Quotas"),
                 icon="database",
