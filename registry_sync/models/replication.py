@@ -1,4 +1,4 @@
-"""Other registries, and what is copied to them."""
+"""Other registries, and what is copied to them and from them."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -40,7 +40,7 @@ class RemoteRegistry(models.Model):
 
 
 class ReplicationPolicy(models.Model):
-    """What is copied to which other registry, and when."""
+    """What is copied to which other registry, or from it, and when."""
 
     class Trigger(models.TextChoices):
         MANUAL = "manual", _("By hand")
@@ -49,6 +49,8 @@ class ReplicationPolicy(models.Model):
     name = models.CharField(max_length=128, unique=True)
     description = models.CharField(max_length=1024, blank=True)
     remote = models.ForeignKey(RemoteRegistry, on_delete=models.PROTECT, related_name="policies")
+    # Whether it copies from there to here.
+    is_pull = models.BooleanField(default=False, db_default=False)
     # Each {"type": "name" | "tag" | "label" | "resource", "value", "decoration"}.
     filters = models.JSONField(default=list)
     # Put in place of the first components of a repository's name; empty: the name stays.
@@ -58,7 +60,7 @@ class ReplicationPolicy(models.Model):
     trigger = models.CharField(max_length=16, choices=Trigger.choices, default=Trigger.MANUAL)
     cron = models.CharField(max_length=128, blank=True)
     is_enabled = models.BooleanField(default=True)
-    # Whether a tag that points elsewhere there is moved.
+    # Whether a tag that points elsewhere at the destination is moved.
     is_overriding = models.BooleanField(default=True)
     # Large blobs in pieces, so that one that breaks off goes on where it was.
     is_chunked = models.BooleanField(default=False)
