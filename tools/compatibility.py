@@ -133,6 +133,12 @@ DIFFERENCES = (
         "There are none until sign-in by LDAP and OIDC.",
     ),
     (
+        "Total of a long list",
+        "`X-Total-Count` is exact up to 10 000; beyond that it is what is known to be there, at "
+        "least one more than this page's end where a next page exists. `Link` leads to the end.",
+        "To count a million rows costs more than to show ten of them.",
+    ),
+    (
         "Number of a quota",
         "It is its project's number.",
         "A project has one quota; two numbers for one thing are one too many.",
