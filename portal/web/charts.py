@@ -69,7 +69,8 @@ def treemap(parts: Sequence[Part], others: str, *, ratio: float = 2.6) -> list[T
     tiles = []
     for part, (x, y, wide, high) in zip(ordered, _squarified(areas, width, height), strict=True):
         share = round(100 * part.size / largest)
-        tiles.append(Tile(part, *(round(n, 2) for n in (x / ratio, y, wide / ratio, high)), share))
+        left, across = round(x / ratio, 2), round(wide / ratio, 2)
+        tiles.append(Tile(part, left, round(y, 2), across, round(high, 2), share))
     return tiles
 
 
@@ -115,6 +116,8 @@ class Column:
 
     day: datetime.date
     count: int
+    # By scanners and replication, which no column shows.
+    automatic: int
     x: float
     y: float
     width: float
@@ -138,5 +141,6 @@ def pull_columns(days: Sequence[Day]) -> Columns:
     for number, day in enumerate(days):
         height = round(100 * day.count / most, 2) if most else 0
         x, width = round(number * step, 3), round(step * 0.7, 3)
-        found.append(Column(day.day, day.count, x, round(100 - height, 2), width, height))
+        y = round(100 - height, 2)
+        found.append(Column(day.day, day.count, day.automatic, x, y, width, height))
     return Columns(found, sum(day.count for day in days), most)

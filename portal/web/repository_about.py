@@ -14,12 +14,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import require
 from accounts.errors import BadRequest
-from portal.web import pulls
 from portal.web.access import actor_of, page, principal_of, public_page, visible_project
+from portal.web.charts import pull_columns
 from portal.web.markdown import html_of
 from portal.web.repositories import repository_of
 from portal.web.repository_tabs import frame, rights_in
-from registry_sync import repositories
+from registry_sync import repositories, statistics
 from registry_sync.models import Artifact, Repository
 
 _PREFIX = "org.opencontainers.image."
@@ -82,7 +82,8 @@ def index(request: HttpRequest, project: str, path: str) -> HttpResponse:
         "newest": newest,
         "facts": facts_of(newest) if newest else [],
         "may_update": "repository:update" in rights_in(request, repository),
-        "pulls": pulls.of_repository(repository),
+        "pulls": pull_columns(statistics.days_of_repository(repository.pk)),
+        "last_pull": statistics.of_repositories([repository.pk]).get(repository.pk),
     }
     return render(request, "repositories/about.html", context)
 
