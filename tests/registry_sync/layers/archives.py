@@ -40,7 +40,7 @@ def tar(
 def layer(files: Mapping[str, bytes | None], *, zipped: bool = True) -> bytes:
     """A layer of files and (None) directories."""
     plain = tar(member(name, content) for name, content in files.items())
-    return gzip.compress(plain, 1) if zipped else plain
+    return gzip.compress(plain, 1, mtime=0) if zipped else plain
 
 
 def read(data: bytes, limits: Limits | None = None) -> Layer:

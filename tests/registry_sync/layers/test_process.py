@@ -91,8 +91,9 @@ def test_names_that_leave_the_root_are_kept_as_written_and_resolved_nowhere(
         (b"\xfd7zXZ\0", "compressed with xz"),
         (b"BZh91AY", "compressed with bzip2"),
         (b"<html>no layer</html>" * 30, "no tar archive"),
-        (gzip.compress(tar([member("a", b"1" * 9999)]))[:-60], "damaged|ends within"),
+        (gzip.compress(tar([member("a", b"1" * 9999)]), mtime=0)[:-60], "damaged|ends within"),
     ],
+    ids=["nothing", "gzip", "zstd", "xz", "bzip2", "html", "cut"],
 )
 def test_what_is_no_layer(data: bytes, reason: str) -> None:
     if not data:
