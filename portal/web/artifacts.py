@@ -15,6 +15,7 @@ from portal.web.image_config import believable, run_config, steps
 from portal.web.repositories import repository_of
 from portal.web.shell import external_host
 from portal.web.tag_rows import index_content
+from registry_sync import immutability
 from registry_sync.accessories import accessories_of
 from registry_sync.models import Artifact, ArtifactBlob, ArtifactReference, Repository, Tag
 
@@ -74,6 +75,7 @@ def _detail(
         "artifact": artifact,
         "tag": tag,
         "tags": tags,
+        "held": immutability.held_among(repository, [each.name for each in tags]),
         "manifest": _pretty(bytes(artifact.body.content)),
         "subject": subject,
         "accessories": accessories[:_ACCESSORIES],

@@ -148,6 +148,15 @@ class TestTags:
         assert "1 attachment" in page
         assert "1204" in page
 
+    def test_the_lock_is_on_the_images_page_too(self, app: Repository, client: Client) -> None:
+        artifact = push_image(app, tag="v1")
+        words = "Immutable: in every repository, tags that match v*"
+        for path in (f"{APP}/-/tags/v1", f"{APP}/-/images/{artifact.digest}"):
+            assert words not in text_of(client.get(path))
+        immutable_rules.create(app.project, rule=Rule("v*"), actor=SYSTEM_ACTOR)
+        for path, signs in ((f"{APP}/-/tags/v1", 2), (f"{APP}/-/images/{artifact.digest}", 1)):
+            assert text_of(client.get(path)).count(words) == signs
+
     def test_a_held_tag_offers_no_removal(self, app: Repository, client: Client) -> None:
         push_image(app, tag="v1")
         assert "delete?tag=v1" in text_of(client.get(APP))
