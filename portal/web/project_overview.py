@@ -14,7 +14,7 @@ from portal.web.attention import matters
 from portal.web.charts import Part, Tile, pull_columns, treemap
 from portal.web.commands import tool_of
 from portal.web.project_tabs import frame
-from portal.web.repositories import one_per_artifact, tag_rows, with_artifacts
+from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
 from registry_sync import statistics
 from registry_sync.models import Blob, Repository, RepositoryBlob, Tag
 from registry_sync.tag_filters import tags_for_people

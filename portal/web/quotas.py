@@ -63,7 +63,7 @@ def change(request: HttpRequest, project_id: int) -> HttpResponse:
     form = LimitForm(request.POST)
     try:
         if not form.is_valid():
-            raise ValidationError(form.errors["storage_limit"])
+            raise ValidationError(list(form.errors["storage_limit"]))
         limit = form.cleaned_data["storage_limit"]
         projects.update(
             found, changes=projects.Changes(storage_limit=limit), actor=actor_of(request)

@@ -232,8 +232,9 @@ def _choice(request: HttpRequest, home: Home, robot: Robot | None) -> Choice:
         return Choice(blocks, is_to_be_saved=data is not None)
     visible = Project.objects.visible_to(principal_of(request))
     if data is None:
-        pks = {grant.project_id for grant in robot.grants.all()} if robot else set()
-        present = visible.filter(pk__in=pks - {None}).order_by("name")
+        grants = robot.grants.all() if robot else []
+        pks = {grant.project_id for grant in grants if grant.project_id}
+        present = visible.filter(pk__in=pks).order_by("name")
         return Choice(robot_rights.of_system(None, present, [], robot), is_to_be_saved=False)
     numbers = [text for text in data.getlist("projects")[:_MAX_PROJECTS] if text.isdecimal()]
     present = visible.filter(pk__in=[int(text[:18]) for text in numbers]).order_by("name")

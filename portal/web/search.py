@@ -93,8 +93,8 @@ def _referred(found: "re.Match[str]", principal: Principal) -> str:
         is_there = Artifact.objects.live().filter(repository=one, body_id=found["digest"]).exists()
         return reverse("repositories:image", args=[*names, found["digest"]]) if is_there else ""
     if found["tag"]:
-        is_there = Tag.objects.filter(repository=one, name=found["tag"]).exclude(artifact=None)
-        return reverse("repositories:tag", args=[*names, found["tag"]]) if is_there else ""
+        tags = Tag.objects.filter(repository=one, name=found["tag"]).exclude(artifact=None)
+        return reverse("repositories:tag", args=[*names, found["tag"]]) if tags.exists() else ""
     return reverse("repositories:detail", args=names)
 
 

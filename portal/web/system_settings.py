@@ -22,11 +22,6 @@ _TEXT = {"class": "form-control", "autocomplete": "off"}
 _CHECK = {"class": "form-check-input"}
 
 
-def _switch(label: str, help_text: str) -> forms.BooleanField:
-    widget = forms.CheckboxInput(attrs=_CHECK)
-    return forms.BooleanField(label=label, required=False, help_text=help_text, widget=widget)
-
-
 class SystemForm(forms.Form):
     """The settings that can be changed while Moorage runs; the names are those of the API."""
 
@@ -37,14 +32,19 @@ class SystemForm(forms.Form):
         help_text=gettext_lazy("Shown above every page, also to who has not signed in."),
         widget=forms.Textarea(attrs={**_TEXT, "rows": "2"}),
     )
-    # Called otherwise in the class: forms have members of their own.
-    read_only = _switch(
-        gettext_lazy("Read-only"),
-        gettext_lazy("Nothing can be pushed or deleted in any project; pulling works on."),
+    read_only = forms.BooleanField(
+        label=gettext_lazy("Read-only"),
+        required=False,
+        help_text=gettext_lazy(
+            "Nothing can be pushed or deleted in any project; pulling works on."
+        ),
+        widget=forms.CheckboxInput(attrs=_CHECK),
     )
-    self_registration = _switch(
-        gettext_lazy("Anyone may make an account"),
-        gettext_lazy("Strangers who reach this registry become users by themselves."),
+    self_registration = forms.BooleanField(
+        label=gettext_lazy("Anyone may make an account"),
+        required=False,
+        help_text=gettext_lazy("Strangers who reach this registry become users by themselves."),
+        widget=forms.CheckboxInput(attrs=_CHECK),
     )
     project_creation_restriction = forms.ChoiceField(
         label=gettext_lazy("Who may make projects"),
@@ -54,9 +54,11 @@ class SystemForm(forms.Form):
         ],
         widget=forms.RadioSelect(attrs=_CHECK),
     )
-    quota_per_project_enable = _switch(
-        gettext_lazy("Storage limits hold"),
-        gettext_lazy("Off: what projects use is counted, and nothing is refused."),
+    quota_per_project_enable = forms.BooleanField(
+        label=gettext_lazy("Storage limits hold"),
+        required=False,
+        help_text=gettext_lazy("Off: what projects use is counted, and nothing is refused."),
+        widget=forms.CheckboxInput(attrs=_CHECK),
     )
     storage_per_project = ByteSizeField(
         label=gettext_lazy("Storage limit of a new project"),

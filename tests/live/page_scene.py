@@ -4,12 +4,20 @@ The images are there already: ``tools/hello:1.0``, ``old`` and ``gone``, and ``s
 """
 
 from accounts import cve_allowlist, members, projects, resets, robots, users
-from accounts.models import Project, User
+from accounts.models import Project, Robot, User
 from accounts.principals import SYSTEM_ACTOR, Actor, Principal
 from accounts.projects import Changes
 from accounts.robots import Permission, Terms
 from accounts.roles import Role
-from registry_sync import dispatch, garbage, immutable_rules, labels, remote_registries, trash
+from registry_sync import (
+    dispatch,
+    garbage,
+    immutable_rules,
+    labels,
+    remote_registries,
+    repositories,
+    trash,
+)
 from registry_sync.executions import create as create_execution
 from registry_sync.immutability import Rule
 from registry_sync.labels import Look
@@ -18,6 +26,8 @@ from registry_sync.remote_registries import Address
 from registry_sync.replication import policies
 
 GIB = 2**30
+# In every text that people choose: it must stay a text.
+HOSTILE = "\"'><img src=x onerror=\"document.title='taken over'\"><script>alert(1)</script>{{ 7 }}"
 
 
 def make(project_name: str) -> dict[str, str]:
@@ -41,6 +51,7 @@ def make(project_name: str) -> dict[str, str]:
     image = Artifact.objects.live().get(repository=hello, tags__name="1.0")
     index = Artifact.objects.live().get(repository__project=project, tags__name="2.0")
     labels.attach(image, label, actor=actor)
+    repositories.describe(hello, description=f"Says hello {HOSTILE}", actor=actor)
     run = create_execution("bulk_delete", actor=actor, project_id=project.pk, is_exclusive=False)
     trash.delete_tag(hello, "gone", actor=actor, execution_id=run.pk)
     entry = trash.delete_tag(hello, "old", actor=actor)
@@ -74,20 +85,23 @@ def _people(project: Project, actor: Actor) -> tuple[User, str]:
         username=f"{project.name}-dana",
         password="a password of their own",
         email=f"{project.name}@example.com",
-        realname="Dana Example",
+        realname=f"Dana {HOSTILE}",
+        comment=HOSTILE,
         actor=actor,
     )
     members.add(project, user=user, role=Role.DEVELOPER, actor=actor)
     return user, resets.create(user, actor=actor)[1]
 
 
-def _robots(project: Project, actor: Actor) -> tuple[robots.Robot, robots.Robot]:
+def _robots(project: Project, actor: Actor) -> tuple[Robot, Robot]:
     """A robot of the project, and one of the system."""
     pull = Permission("repository:pull", project)
-    terms = Terms("Builds", 30, (pull, Permission("label:create", project)), (), ("pr-*",))
+    terms = Terms(
+        f"Builds {HOSTILE}", 30, (pull, Permission("label:create", project)), (), ("pr-*",)
+    )
     robot, _secret = robots.create(name="ci", project=project, terms=terms, actor=actor)
     rights = (Permission("user:list", None, is_system=True), pull)
-    terms = Terms("Operations", None, rights)
+    terms = Terms(HOSTILE, None, rights)
     name = f"{project.name}-ops"
     system_robot, _secret = robots.create(name=name, project=None, terms=terms, actor=actor)
     return robot, system_robot
@@ -97,7 +111,7 @@ def _replication(project: Project, actor: Actor) -> tuple[int, int]:
     """Another registry, and a policy to copy there; nothing is copied."""
     remote = remote_registries.create(
         name=f"{project.name}-mirror",
-        description="In the other building",
+        description=HOSTILE,
         address=Address("https://registry.example.com", username="robot", password="a secret 12"),
         actor=actor,
     )

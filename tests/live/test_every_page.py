@@ -27,6 +27,8 @@ AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 SERIOUS = {"serious", "critical"}
 WIDTHS = (1440, 375)
 OVER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# What page_scene.HOSTILE would put into a page that does not escape it.
+INTRUDERS = "document.querySelectorAll('img[src=x], script:not([src])').length"
 # Everything a person reads on a page or hears of it, except code and what others wrote.
 TEXTS = """
 () => {
@@ -121,6 +123,8 @@ class Inspector:
             self.findings.append(f"status {answer.status}")
         if page.locator("h1").count() != 1:
             self.findings.append(f"{page.locator('h1').count()} h1")
+        if page.evaluate(INTRUDERS):
+            self.findings.append("what people wrote became part of the page")
         self._audit(page)
         self.findings += [f"untranslated {text!r}" for text in self._untranslated(page)]
         for width in reversed(WIDTHS):

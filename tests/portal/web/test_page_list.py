@@ -1,6 +1,6 @@
 """Every address of the pages has a row in the list by which a browser looks at them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
@@ -22,15 +22,13 @@ _EXAMPLES = {
 }
 
 
-def addresses(
-    patterns: list[URLPattern | URLResolver], place: str = ""
-) -> Iterator[tuple[str, URLPattern]]:
+def addresses(patterns: Iterable[object], place: str = "") -> Iterator[tuple[str, URLPattern]]:
     """Return every address with its full name."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             inner = f"{place}{pattern.namespace}:" if pattern.namespace else place
             yield from addresses(pattern.url_patterns, inner)
-        else:
+        elif isinstance(pattern, URLPattern):
             yield f"{place}{pattern.name}", pattern
 
 
