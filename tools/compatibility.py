@@ -151,8 +151,51 @@ DIFFERENCES = (
     ),
     (
         "Deleting",
-        "Repositories, artifacts and tags go to the trash, from which they can be restored.",
+        "Repositories, artifacts, tags and projects go to the trash, from which they can be restored "
+        "for as many days as the project says (`trash_days`).",
         "People delete the wrong thing.",
+    ),
+    (
+        "Retention: tags that no rule speaks of",
+        "They stay. With `harbor_reading: true` in the policy they go, as in Harbor: what no rule "
+        "keeps in a repository that a rule covers.",
+        "A pattern with a typing error must not empty a repository.",
+    ),
+    (
+        "Retention: what always stays",
+        "Immutable and pinned tags, digests that a cluster reported in use (`POST /in-use`), what an "
+        "index needs (one in the trash too), what belongs to an image that is here.",
+        "Images that run, and parts of images, were lost to rules.",
+    ),
+    (
+        "Retention: pulls",
+        "Those of scanners and replication do not count.",
+        "A nightly scan would keep everything for ever.",
+    ),
+    (
+        "Retention: the brake",
+        "A run that would remove more than half of a project's images, or all of a repository's, "
+        "ends as `Error` before it removes anything, until its preview is confirmed "
+        "(`POST /projects/{project}/retention/confirmation`).",
+        "What is that large is more often a mistake than a wish.",
+    ),
+    (
+        "Retention: a new or changed policy",
+        "Its scheduled runs are dry until a preview is confirmed; a run ordered by hand is not.",
+        "The first look at what a rule does should not be the damage.",
+    ),
+    (
+        "Retention: rules",
+        "Equal times are told apart by the artifact's number; `latestPatchesN` keeps the last patches "
+        "of each minor version; a rule that repeats or contradicts another, or excludes everything, "
+        "is refused with 400.",
+        "The same rules must give the same answer every time.",
+    ),
+    (
+        "Retention: runs",
+        "One task is one repository of a run; `job_id` is the run's number. A run can be taken back: "
+        "`POST /projects/{project}/executions/{id}/undo`.",
+        "Removals are decided for the whole project before the first is made.",
     ),
     (
         "Search",
