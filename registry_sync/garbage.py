@@ -219,7 +219,7 @@ def _remove(job: _Job, batch: list[Candidate], before: datetime.datetime) -> Non
         [candidate.digest for candidate in batch], owner=job.owner, before=before
     )
     gone = garbage_sweep.remove(job.storage, claim, workers=job.workers, told=job.tally.take(batch))
-    job.tally.left([candidate for candidate in batch if candidate.digest not in gone])
+    job.tally.tell(batch, gone)
 
 
 def _wait(run: Run, until: float) -> None:

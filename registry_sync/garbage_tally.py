@@ -82,10 +82,13 @@ class Tally:
 
         return told
 
-    def left(self, batch: list[Candidate]) -> None:
-        """List what turned out to be needed, or in somebody's hands."""
+    def tell(self, batch: list[Candidate], gone: set[str]) -> None:
+        """Log what became of each: removed, or needed after all, or in somebody's hands."""
         for candidate in batch:
-            self._run.log(f"skipped {_words(candidate)}: used again meanwhile")
+            if candidate.digest in gone:
+                self._run.log(f"removed {_words(candidate)}")
+            else:
+                self._run.log(f"skipped {_words(candidate)}: used again meanwhile")
 
     def uploads(self, count: int, size: int) -> None:
         """Add the uploads that were removed."""

@@ -10,8 +10,10 @@ from django.contrib import messages
 from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import can_system, require_system
@@ -46,7 +48,7 @@ class PlanForm(forms.Form):
     """When it runs, and how."""
 
     times = forms.ChoiceField(
-        label=gettext_lazy("Runs"),
+        label=pgettext_lazy("schedule", "Runs"),
         choices=list(_TIMES.items()),
         required=False,
         widget=forms.Select(attrs={"class": "form-select"}),
@@ -122,7 +124,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "garbage",
         "figures": garbage_figures.reclaimable(garbage.KIND),
-        "grace": datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE),
+        "grace": _grace(),
         "current": current,
         "run": _shown(current) if current else None,
         "rows": [_row(run) for run in runs],
@@ -134,6 +136,15 @@ def index(request: HttpRequest) -> HttpResponse:
     }
     fragment = "#content" if is_fragment(request, "content") else ""
     return render(request, f"garbage/list.html{fragment}", context)
+
+
+def _grace() -> str:
+    """The grace in words: ``1 day``."""
+    now = timezone.now()
+    seconds = settings.MOORAGE_GC_GRACE
+    if seconds < 60:
+        return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+    return timesince(now - datetime.timedelta(seconds=seconds), now)
 
 
 def _runs() -> Any:
@@ -155,7 +166,8 @@ def _row(execution: Execution) -> dict[str, Any]:
         "digests": result.get("found" if is_dry else "digests", 0),
         "freed": result.get("found_bytes" if is_dry else "freed_bytes", 0),
         "took": took(execution),
-        "message": task.message if task and not execution.is_active else "",
+        # While it runs the message is the phase, which stands there anyway.
+        "message": task.message if task and task.message not in _PHASES else "",
     }
 
 
@@ -196,13 +208,11 @@ def _bars(runs: list[Execution]) -> list[Bar]:
     real = [run for run in reversed(runs) if not run.parameters.get("dry_run")]
     freed = [_row(run)["freed"] for run in real]
     most = max(freed, default=0)
-    step = _CHART_WIDTH // max(len(real), 4)
+    step = _CHART_WIDTH // _SHOWN_RUNS
     bars = []
     for number, (run, size) in enumerate(zip(real, freed, strict=True)):
         height = round(_CHART_HEIGHT * size / most) if most else 0
-        bars.append(
-            Bar(run, size, number * step + 6, _CHART_HEIGHT - height, max(step - 12, 4), height)
-        )
+        bars.append(Bar(run, size, number * step + 10, _CHART_HEIGHT - height, step - 20, height))
     return bars
 
 
@@ -215,6 +225,7 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
     if execution is None:
         raise Http404
     lines = ReportLine.objects.of(execution.pk).order_by("pk")
+    there = set(lines.order_by().values_list("reason", flat=True).distinct())
     reason = request.GET.get("reason", "")
     if reason in Reason.values:
         lines = lines.filter(reason=reason)
@@ -226,7 +237,7 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
         "run": _shown(execution),
         "page": listed,
         "rows": [_line(line) for line in listed],
-        "reasons": [(name, label) for name, label in Reason.choices],
+        "reasons": [(name, label) for name, label in Reason.choices if name in there],
         "reason": reason if reason in Reason.values else "",
     }
     fragment = "#content" if is_fragment(request, "content") else ""
