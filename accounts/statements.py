@@ -57,7 +57,7 @@ def run_once(*statements: Statement) -> list[tuple[Any, ...]]:
 _known: "WeakKeyDictionary[Any, dict[str, str]]" = WeakKeyDictionary()
 # Beyond these a plan would be kept for what hardly comes again (a manifest of 300 layers).
 _MAX_PARAMETERS = 250
-_MAX_PREPARED = 200
+_MAX_PREPARED = 100
 
 
 def _prepared(here: BaseDatabaseWrapper, cursor: CursorWrapper, statement: Statement) -> str:
