@@ -17,7 +17,8 @@ from registry_sync.models import Artifact, Repository, Tag
 # (repository's id, digest): an artifact as its accessories know it.
 Place = tuple[int, str]
 
-_SUFFIXES = ("sig", "att", "sbom")
+# How the tags end that cosign ties to a digest.
+SUFFIXES = ("sig", "att", "sbom")
 _TOOL_TAG = re.compile(r"sha256-([0-9a-f]{64})(?:\.(.*))?")
 # The same for the database: the first condition lets it use an index.
 TOOL_TAG = Q(name__startswith="sha256-") & Q(name__regex=r"^sha256-[0-9a-f]{64}(\..*)?$")
@@ -93,7 +94,7 @@ def accessories_among(
     for artifact in live.filter(subject_digest__in=digests):
         place = artifact.repository_id, artifact.subject_digest
         found[place][artifact.pk] = Accessory(artifact, artifact.subject_digest)
-    names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in _SUFFIXES]
+    names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in SUFFIXES]
     tags = Tag.objects.filter(repository_id__in=repository_ids, name__in=names)
     tags = tags.filter(artifact__isnull=False, artifact__trash_entry=None)
     tags = tags.select_related("artifact").defer("artifact__config", "artifact__annotations")

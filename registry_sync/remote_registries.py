@@ -101,7 +101,7 @@ def remove(remote: RemoteRegistry, *, actor: Actor) -> None:
     policy = remote.policies.order_by("name").first()
     if policy is not None:
         raise PreconditionFailed(
-            _("The policy %(policy)s copies to it; delete that first.") % {"policy": policy.name}
+            _("The policy %(policy)s uses it; delete that first.") % {"policy": policy.name}
         )
     if not RemoteRegistry.objects.filter(pk=remote.pk).delete()[0]:
         raise NotFound(_("registry not found"))

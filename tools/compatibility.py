@@ -39,8 +39,8 @@ DIFFERENCES = (
     (
         "Replication",
         "A policy runs once at a time, so that `single_active_replication` is always true, and a "
-        "start meanwhile answers 409. `src_registry`, `event_based` and `replicate_deletion` are "
-        "refused with 400 until they are there.",
+        "start meanwhile answers 409. `event_based` and `replicate_deletion` are refused with 400 "
+        "until they are there, as are filters by label and resource of what comes from elsewhere.",
         "A second run of the same policy does the work of the first once more.",
     ),
     (

@@ -25,6 +25,8 @@ _SORTS = {
     "creation_time": "created_at",
     "update_time": "updated_at",
 }
+# This registry, as the contract numbers it.
+_OURS = {"id": 0, "name": "Local", "type": "harbor"}
 # What the contract has and this registry has not yet, with what it would have to be.
 _NOT_YET = {
     "deletion": "Deletions are not copied yet.",
@@ -120,7 +122,7 @@ class PolicyOutput(serializers.Serializer[ReplicationPolicy]):
     name = serializers.CharField()
     description = serializers.CharField()
     src_registry = serializers.SerializerMethodField()
-    dest_registry = RegistryOutput(source="remote")
+    dest_registry = serializers.SerializerMethodField()
     dest_namespace = serializers.CharField(source="namespace")
     dest_namespace_replace_count = serializers.IntegerField(source="replaced_components")
     trigger = serializers.SerializerMethodField()
@@ -136,8 +138,12 @@ class PolicyOutput(serializers.Serializer[ReplicationPolicy]):
     update_time = serializers.DateTimeField(source="updated_at", default_timezone=UTC)
 
     def get_src_registry(self, policy: ReplicationPolicy) -> dict[str, Any]:
-        """Return this registry, as the contract numbers it."""
-        return {"id": 0, "name": "Local", "type": "harbor"}
+        """Return the registry that is copied from."""
+        return dict(RegistryOutput(policy.remote).data) if policy.is_pull else dict(_OURS)
+
+    def get_dest_registry(self, policy: ReplicationPolicy) -> dict[str, Any]:
+        """Return the registry that is copied to."""
+        return dict(_OURS) if policy.is_pull else dict(RegistryOutput(policy.remote).data)
 
     def get_trigger(self, policy: ReplicationPolicy) -> dict[str, Any]:
         """Return when it runs."""
@@ -178,7 +184,7 @@ class Policies(Endpoint):
         )
 
     def post(self, request: Request) -> Response:
-        """Make a policy that copies from here to another registry."""
+        """Make a policy that copies to another registry, or from it."""
         policy = policies.create(_terms(request), actor=self.actor)
         place = f"{API_ROOT}/replication/policies/{policy.pk}"
         return Response(status=201, headers={"Location": place})
@@ -230,19 +236,19 @@ def _terms(request: Request) -> Terms:
     for name, message in _NOT_YET.items():
         if given.get(name):
             raise BadRequest(message, field=name)
-    if (given.get("src_registry") or {}).get("id"):
-        message = "Policies that copy from another registry to here are not available yet."
-        raise BadRequest(message, field="src_registry")
-    number = (given.get("dest_registry") or {}).get("id")
-    if not number:
-        raise BadRequest("dest_registry names the registry to copy to.", field="dest_registry")
+    source = (given.get("src_registry") or {}).get("id") or 0
+    destination = (given.get("dest_registry") or {}).get("id") or 0
+    if bool(source) == bool(destination):
+        message = "One of src_registry and dest_registry names the other registry, not both."
+        raise BadRequest(message, field="dest_registry")
     trigger = given.get("trigger") or {}
     kind = trigger.get("type") or ReplicationPolicy.Trigger.MANUAL
     if kind == "event_based":
         raise BadRequest("Policies that run at each push are not available yet.", field="trigger")
     return Terms(
         name=given["name"],
-        remote=registries.find(number),
+        remote=registries.find(source or destination),
+        is_pull=bool(source),
         description=given.get("description", ""),
         filters=tuple(dict(entry) for entry in given.get("filters", ())),
         namespace=given.get("dest_namespace", ""),

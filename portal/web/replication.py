@@ -43,6 +43,11 @@ _RESOURCES = (
     ("image", gettext_lazy("images only")),
     ("artifact", gettext_lazy("what is no image: charts, models, others")),
 )
+_PUSH, _PULL = "push", "pull"
+_DIRECTIONS = (
+    (_PUSH, gettext_lazy("from here to the other registry")),
+    (_PULL, gettext_lazy("from the other registry to here")),
+)
 # Fields of the contract's filters and errors, by the names of the form's.
 _FIELDS = {
     "dest_namespace": "namespace",
@@ -58,8 +63,13 @@ class PolicyForm(forms.Form):
     name = forms.CharField(
         label=gettext_lazy("Name"), max_length=128, widget=forms.TextInput(attrs=_TEXT)
     )
+    direction = forms.ChoiceField(
+        label=gettext_lazy("Direction"),
+        choices=_DIRECTIONS,
+        widget=forms.Select(attrs=_SELECT),
+    )
     remote = forms.ModelChoiceField(
-        label=gettext_lazy("To the registry"),
+        label=gettext_lazy("Other registry"),
         queryset=RemoteRegistry.objects.order_by("name"),
         widget=forms.Select(attrs=_SELECT),
     )
@@ -89,10 +99,13 @@ class PolicyForm(forms.Form):
         widget=forms.Select(attrs=_SELECT),
     )
     namespace = forms.CharField(
-        label=gettext_lazy("Namespace there"),
+        label=gettext_lazy("Namespace at the destination"),
         max_length=255,
         required=False,
-        help_text=gettext_lazy("Empty: repositories keep their names."),
+        help_text=gettext_lazy(
+            "Empty: repositories keep their names. Here it begins with a project, which is made "
+            "where it is missing."
+        ),
         widget=forms.TextInput(attrs=_TEXT),
     )
     replaced_components = forms.TypedChoiceField(
@@ -120,7 +133,7 @@ class PolicyForm(forms.Form):
         widget=forms.NumberInput(attrs={"class": "form-control", "inputmode": "numeric"}),
     )
     is_overriding = forms.BooleanField(
-        label=gettext_lazy("Move tags that point elsewhere there"),
+        label=gettext_lazy("Move tags that point elsewhere at the destination"),
         required=False,
         initial=True,
         widget=forms.CheckboxInput(attrs=_SWITCH),
@@ -154,6 +167,7 @@ class PolicyForm(forms.Form):
         return Terms(
             name=given["name"],
             remote=given["remote"],
+            is_pull=given["direction"] == _PULL,
             description=kept.description if kept else "",
             filters=tuple(found),
             namespace=given["namespace"].strip(),
@@ -181,6 +195,7 @@ def _initial(policy: ReplicationPolicy) -> dict[str, Any]:
     )
     stored = {entry["type"]: entry for entry in policy.filters}
     return {name: getattr(policy, name) for name in names} | {
+        "direction": _PULL if policy.is_pull else _PUSH,
         "repositories": stored.get("name", {}).get("value", ""),
         "tags": stored.get("tag", {}).get("value", ""),
         "is_tag_excluded": stored.get("tag", {}).get("decoration") == "excludes",

@@ -16,6 +16,7 @@ _PAGE = 1000
 _MAX_PAGE_BYTES = 16 * 1024 * 1024
 _PART_BYTES = 256 * 1024
 _LINK = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -79,6 +80,16 @@ class SourceRegistry:
             content = _read(response, limit)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return None if content is None else (media_type, content)
+
+    def referrers(self, repository: str, digest: str) -> list[str]:
+        """Return the digests of what is about a manifest; none where it cannot be asked for."""
+        path = f"/v2/{repository}/referrers/{digest}"
+        with self._get(path, f"repository:{repository}:pull") as response:
+            if response.status_code in {400, 404, 405}:
+                return []
+            self._expect(response)
+            content = _read(response, _MAX_PAGE_BYTES)
+        return [entry for entry in _digests(content) if _DIGEST.fullmatch(entry)]
 
     def blob_size(self, repository: str, digest: str) -> int | None:
         """Return a blob's bytes, or None where it is absent."""
@@ -202,6 +213,15 @@ def _parts(response: requests.Response) -> Iterator[bytes]:
         yield from response.iter_content(_PART_BYTES)
     except requests.RequestException as error:
         raise RegistryUnavailableError("the registry broke off") from error
+
+
+def _digests(content: bytes | None) -> list[str]:
+    """Read the digests of an index's entries."""
+    try:
+        document: Any = json.loads(content or b"")
+        return [str(entry["digest"]) for entry in document["manifests"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RegistryUnavailableError("the registry's list cannot be read") from error
 
 
 def _texts(content: bytes | None, key: str) -> list[str]:

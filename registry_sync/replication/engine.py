@@ -1,5 +1,7 @@
 """The job: its first task makes the plan and adds one task for each image, which sends it."""
 
+import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from accounts.errors import Denied, DomainError, NotFound, Unavailable
@@ -13,12 +15,13 @@ from registry_sync.client.errors import (
 from registry_sync.executions import Order
 from registry_sync.models import Artifact, ReplicationPolicy
 from registry_sync.remote_registries import address_of, client_of
-from registry_sync.replication import planning
+from registry_sync.replication import fetching, planning, pull_planning
 from registry_sync.replication.planning import Copy, Plan
 from registry_sync.replication.sending import Meter, Sender
 from registry_sync.runs import Run
 
 _SHOWN = 100
+_LOOK_SECONDS = 0.5
 
 
 def run(run: Run) -> None:
@@ -30,7 +33,9 @@ def run(run: Run) -> None:
     if found is None:
         raise NotFound("the policy was deleted")
     try:
-        if "artifact" in run.parameters:
+        if "source" in run.parameters:
+            _fetch(found, run)
+        elif "artifact" in run.parameters:
             _send(found, run)
         elif not fan_out.is_planned(run):
             _plan(found, run)
@@ -39,12 +44,13 @@ def run(run: Run) -> None:
 
 
 def _plan(policy: ReplicationPolicy, run: Run) -> None:
-    plan = planning.make(policy, address_of(policy.remote), run)
+    planner = pull_planning if policy.is_pull else planning
+    plan = planner.make(policy, address_of(policy.remote), run)
     for line in _lines(plan):
         run.log(line)
     fan_out.add_tasks(
         run,
-        [_order(copy) for copy in plan.copies],
+        [_order(copy, is_pull=policy.is_pull) for copy in plan.copies],
         there=plan.there,
         kept=len(plan.kept),
         unnamed=len(plan.unnamed),
@@ -52,12 +58,13 @@ def _plan(policy: ReplicationPolicy, run: Run) -> None:
     )
 
 
-def _order(copy: Copy) -> Order:
+def _order(copy: Copy, *, is_pull: bool) -> Order:
     named = f":{copy.tags[0]}" if copy.tags else f"@{copy.digest[:19]}"
+    origin: dict[str, object] = {"artifact": copy.artifact_id}
     return Order(
         subject=f"{copy.name}{named}",
         parameters={
-            "artifact": copy.artifact_id,
+            **({"source": copy.name} if is_pull else origin),
             "digest": copy.digest,
             "destination": copy.destination,
             "tags": copy.tags,
@@ -68,7 +75,7 @@ def _order(copy: Copy) -> Order:
 def _lines(plan: Plan) -> list[str]:
     """Say what will be done, and what not."""
     lines = [
-        f"{len(plan.copies)} images to copy, {plan.size} bytes where nothing of them is there; "
+        f"{len(plan.copies)} images to copy, {plan.size} bytes of ours where nothing is there; "
         f"{plan.there} tags are there already"
     ]
     lines += [
@@ -99,6 +106,35 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
     run.result(sent=meter.sent, manifests=count)
     run.progress(done=meter.sent, message=f"{meter.sent} bytes sent")
     run.log(f"done: {count} manifests and {meter.sent} bytes of blobs were sent")
+
+
+def _fetch(policy: ReplicationPolicy, run: Run) -> None:
+    given = run.parameters
+    client = client_of(address_of(policy.remote))
+    client.pause = _pause_of(run)
+    count = fetching.fetch(
+        policy,
+        client,
+        run,
+        name=str(given["source"]),
+        destination=str(given["destination"]),
+        digest=str(given["digest"]),
+        tags=[str(tag) for tag in given["tags"]],
+    )
+    run.result(manifests=count)
+    run.log(f"done: {count} manifests came")
+
+
+def _pause_of(run: Run) -> Callable[[float], None]:
+    """Return what waits for another registry's sake, and looks up meanwhile."""
+
+    def pause(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+            run.check()
+
+    return pause
 
 
 def _told(error: RegistryError, policy: ReplicationPolicy) -> DomainError:

@@ -36,6 +36,7 @@ _BATCH = 400
 class Copy:
     """One image for one destination, with the tags it is to get there."""
 
+    # Ours; 0 for one that is to come here.
     artifact_id: int
     digest: str
     size: int
@@ -64,7 +65,7 @@ def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
     plan, wanted = Plan(), filters.read(policy.filters)
     since = last_success(policy)
     compared = 0
-    with _Askers(address) as askers:
+    with Askers(address) as askers:
         for repository in _repositories(wanted):
             try:
                 destination = destination_of(policy, repository.name)
@@ -172,17 +173,18 @@ class _Comparison:
         }
 
 
-class _Askers:
+class Askers:
     """Threads that ask the other registry, each over connections of its own."""
 
     def __init__(self, address: Address) -> None:
+        """``address``: the registry's."""
         self._address = address
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="replication")
         # By name, where the registry has projects: into a missing one nobody may look.
         self._projects: dict[str, bool] = {}
 
-    def __enter__(self) -> "_Askers":
+    def __enter__(self) -> "Askers":
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -193,6 +195,10 @@ class _Askers:
         if not self._has_project(repository.partition("/")[0]):
             return [""] * len(tags)
         return list(self._pool.map(lambda tag: self._ask(repository, tag), tags))
+
+    def pairs(self, repository: str, tags: Sequence[str]) -> list[tuple[str, str]]:
+        """Return each tag with where it points there. Raises ``RegistryError``."""
+        return list(zip(tags, self.digests(repository, tags), strict=True))
 
     def _has_project(self, name: str) -> bool:
         if not ADAPTERS[self._address.kind].has_projects:

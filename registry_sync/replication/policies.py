@@ -26,6 +26,8 @@ class Terms:
     name: str
     remote: RemoteRegistry
     description: str = ""
+    # Whether it copies from there to here.
+    is_pull: bool = False
     filters: tuple[dict[str, Any], ...] = ()
     namespace: str = ""
     replaced_components: int = -1
@@ -52,8 +54,8 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
     _check(terms)
     policy.name = storable(terms.name).strip()
     policy.description = storable(terms.description)
-    policy.remote = terms.remote
-    policy.filters = filters.checked(terms.filters)
+    policy.remote, policy.is_pull = terms.remote, terms.is_pull
+    policy.filters = _filters(terms)
     policy.namespace = terms.namespace
     policy.replaced_components = terms.replaced_components
     policy.trigger, policy.cron = terms.trigger, terms.cron
@@ -67,6 +69,14 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
     except IntegrityError as error:
         raise Conflict(_("A policy of this name exists."), field="name") from error
     return policy
+
+
+def _filters(terms: Terms) -> list[dict[str, Any]]:
+    found = filters.checked(terms.filters)
+    if terms.is_pull and {"label", "resource"} & {entry["type"] for entry in found}:
+        message = _("Another registry's images are chosen by name and tag only.")
+        raise BadRequest(message, field="filters")
+    return found
 
 
 def _check(terms: Terms) -> None:

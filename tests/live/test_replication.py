@@ -11,7 +11,8 @@ from registry_sync.client import outbound
 from registry_sync.client.remote import RemoteRegistry
 from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
 from tests.factories import Image, descriptor, make_image
-from tests.live.client import make_project, unique
+from tests.live.client import blobs_of, make_project, unique
+from tests.live.images import write_index
 from tests.live.plain_registry import PASSWORD, USERNAME, PlainRegistry
 from tests.live.stack import Stack, wait_for
 from tests.live.test_remote_registry import push
@@ -218,3 +219,54 @@ def test_another_moorage_gets_its_project(stack: Stack, ask: Ask) -> None:
     shown = run(ask, int(made))
     assert shown["status"] == "Succeed", (shown, log_of(ask, shown))
     assert ours.tagged_digest(f"{there}/deep/app", "v1", types=TYPES) == image.digest
+
+
+def test_images_come_from_another_registry(
+    stack: Stack, ask: Ask, other: PlainRegistry, tmp_path: Path
+) -> None:
+    there, name, image = client_there(other), unique("base"), make_image()
+    push(there, f"{name}/tool", image, "v1", "skip")
+    by_tag = f"{image.digest.replace(':', '-')}.sig"
+    push(there, f"{name}/tool", make_image(unique("signature")), by_tag)
+    inner = write_index(tmp_path / "index", files={"a": b"1"})
+    copied = stack.skopeo(
+        "copy",
+        "--all",
+        "--preserve-digests",
+        f"--dest-creds={USERNAME}:{PASSWORD}",
+        f"oci:{tmp_path / 'index'}:latest",
+        f"docker://{other.address}/{name}/deep/app:1.0",
+    )
+    assert copied.returncode == 0, copied.stderr
+    credential = {"type": "basic", "access_key": USERNAME, "access_secret": PASSWORD}
+    body = {"name": unique("other"), "url": other.url, "credential": credential}
+    registry = int(ask("POST", "registries", body).headers["Location"].rpartition("/")[2])
+    project = unique("mirror")
+    policy = {
+        "name": unique("policy"),
+        "src_registry": {"id": registry},
+        "dest_namespace": project,
+        "dest_namespace_replace_count": 1,
+        "filters": [
+            {"type": "name", "value": f"{name}/**"},
+            {"type": "tag", "value": "skip", "decoration": "excludes"},
+        ],
+    }
+    made = int(ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2])
+    shown = run(ask, made)
+    assert (shown["status"], shown["succeed"]) == ("Succeed", 2), (shown, log_of(ask, shown))
+    ours = client_of(stack)
+    assert ours.tagged_digest(f"{project}/tool", "v1", types=TYPES) == image.digest
+    assert ours.tagged_digest(f"{project}/tool", "skip", types=TYPES) == ""
+    assert ours.tagged_digest(f"{project}/tool", by_tag, types=TYPES) != ""
+    assert ours.tagged_digest(f"{project}/deep/app", "1.0", types=TYPES) == inner
+    pulled = stack.pull(f"{project}/deep/app:1.0", tmp_path / "pulled")
+    assert pulled.returncode == 0, pulled.stderr
+    assert blobs_of(tmp_path / "pulled") == blobs_of(tmp_path / "index")
+    again = run(ask, made)
+    assert (again["status"], again["total"]) == ("Succeed", 0)
+    # What moved there moves here.
+    newer = make_image()
+    push(there, f"{name}/tool", newer, "v1")
+    assert run(ask, made)["status"] == "Succeed"
+    assert ours.tagged_digest(f"{project}/tool", "v1", types=TYPES) == newer.digest

@@ -205,8 +205,8 @@ class TestPolicies:
     @pytest.mark.parametrize(
         ("changes", "field"),
         [
-            ({"src_registry": {"id": 1}}, "not available yet"),
-            ({"dest_registry": {"id": 0}}, "registry to copy to"),
+            ({"src_registry": {"id": 1}}, "not both"),
+            ({"dest_registry": {"id": 0}}, "not both"),
             ({"trigger": {"type": "event_based"}}, "not available yet"),
             ({"trigger": {"type": "scheduled"}}, "Say when"),
             ({"trigger": {"type": "scheduled", "trigger_settings": {"cron": "x"}}}, "six fields"),
@@ -223,6 +223,24 @@ class TestPolicies:
         assert answer.status_code == 400
         assert field in error_of(answer)[1]
         assert not ReplicationPolicy.objects.exists()
+
+    def test_one_that_fetches(self, admin_calls: Caller, registry: int) -> None:
+        wanted = {
+            "name": "base images",
+            "src_registry": {"id": registry},
+            "dest_registry": {"id": 0},
+            "filters": [{"type": "name", "value": "library/alpine"}],
+        }
+        policy = number(admin_calls.post("replication/policies", wanted))
+        shown = told(admin_calls.get(f"replication/policies/{policy}"))
+        assert shown["src_registry"]["name"] == "frankfurt"
+        assert shown["dest_registry"]["id"] == 0
+        path = f"replication/policies/{policy}"
+        assert admin_calls.call("PUT", path, shown).status_code == 200
+        labelled = shown | {"filters": [{"type": "label", "value": ["ok"]}]}
+        refused = admin_calls.call("PUT", path, labelled)
+        assert refused.status_code == 400
+        assert "name and tag only" in error_of(refused)[1]
 
     def test_a_name_twice(self, admin_calls: Caller, registry: int) -> None:
         number(admin_calls.post("replication/policies", policy_of(registry)))

@@ -18,6 +18,7 @@ URL = "http://127.0.0.1:9"
 FORM = {"name": "frankfurt", "kind": "harbor", "url": URL, "username": "mover"}
 CHOSEN = {
     "name": "releases",
+    "direction": "push",
     "repositories": "team/**",
     "tags": "v*",
     "resource": "image",
@@ -115,10 +116,29 @@ def test_a_policy_is_made_and_said_in_words(
     policy = ReplicationPolicy.objects.get()
     assert answer.headers["Location"] == f"{POLICIES}/{policy.pk}"
     page = text_of(client.get(f"{POLICIES}/{policy.pk}"))
-    for words in ("<code>team/**</code>", "<code>v*</code>", "images only", "/mirror", "are moved"):
+    for words in (
+        "<code>team/**</code>",
+        "<code>v*</code>",
+        "images only",
+        "<code>mirror</code>",
+        "are moved",
+    ):
         assert words in page
     assert Schedule.objects.get(kind=KIND).cron == "0 0 3 * * *"
     assert "releases" in text_of(client.get(POLICIES))
+
+
+def test_a_policy_that_fetches(cast: Cast, remote: RemoteRegistry, signed_in: SignedIn) -> None:
+    client = signed_in(cast.admin)
+    given = CHOSEN | {"remote": str(remote.pk), "direction": "pull"}
+    refused = client.post(f"{POLICIES}/new", given)
+    assert refused.status_code == 422
+    assert "name and tag only" in text_of(refused)
+    client.post(f"{POLICIES}/new", given | {"resource": ""})
+    policy = ReplicationPolicy.objects.get()
+    assert policy.is_pull
+    assert "<dt>From</dt>" in text_of(client.get(f"{POLICIES}/{policy.pk}"))
+    assert 'value="pull" selected' in text_of(client.get(f"{POLICIES}/{policy.pk}/edit"))
 
 
 @pytest.mark.parametrize(

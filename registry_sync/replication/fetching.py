@@ -1,0 +1,122 @@
+"""Fetches one image from another registry into ours: as a push by our own hand, tags last."""
+
+from accounts import projects
+from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from accounts.models import Project, User
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import catalog, copying
+from registry_sync.accessories import SUFFIXES
+from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.importing.carry import carry
+from registry_sync.importing.drafts import Left, read
+from registry_sync.importing.settling import Waiting
+from registry_sync.importing.sources import Pointers, RegistrySource
+from registry_sync.models import Artifact, ReplicationPolicy, Repository, Tag
+from registry_sync.replication.planning import TYPES
+from registry_sync.runs import Run
+
+
+class _OneImage(RegistrySource):
+    """Of another registry's repository only one manifest, with what an index of it needs."""
+
+    def __init__(self, client: RemoteClient, digest: str, tags: tuple[str, ...] = ()) -> None:
+        """``tags``: of tools, which come along."""
+        super().__init__(client)
+        self._digest = digest
+        self._tags = tags
+
+    def pointers(self, repository: str) -> Pointers:
+        """Say that there is nothing else."""
+        return Pointers(dict.fromkeys(self._tags, (self._digest, None)), {self._digest: None})
+
+
+def fetch(
+    policy: ReplicationPolicy,
+    client: RemoteClient,
+    run: Run,
+    *,
+    name: str,
+    destination: str,
+    digest: str,
+    tags: list[str],
+) -> int:
+    """Fetch an image with what belongs to it, then its tags; return how many manifests came.
+
+    Raises errors of the table where it cannot come in whole, and ``RegistryError``.
+    """
+    repository = _repository(destination, run)
+    count = _bring(client, run, name, repository, digest)
+    for referrer in client.referrers(name, digest):
+        count += _bring(client, run, name, repository, referrer)
+    for tag in _tool_tags(digest):
+        attached = client.tagged_digest(name, tag, types=TYPES)
+        if attached:
+            count += _bring(client, run, name, repository, attached)
+            _point(run, _here(repository, attached), tag, is_overriding=True)
+    artifact = _here(repository, digest)
+    for tag in tags:
+        _point(run, artifact, tag, is_overriding=policy.is_overriding)
+    return count
+
+
+def _here(repository: Repository, digest: str) -> Artifact:
+    live = Artifact.objects.live().filter(repository=repository, body_id=digest)
+    artifact = live.select_related("repository__project", "body").first()
+    if artifact is None:
+        raise NotFound(f"{digest} was deleted here meanwhile")
+    return artifact
+
+
+def _tool_tags(digest: str) -> list[str]:
+    return [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
+
+
+def _repository(destination: str, run: Run) -> Repository:
+    """Return where it goes, made with its project where that is missing."""
+    name, _slash, path = destination.partition("/")
+    project = Project.objects.alive().filter(name=name).first()
+    if project is None:
+        administrators = User.objects.filter(is_administrator=True, is_active=True)
+        try:
+            owner = administrators.order_by("pk").first()
+            project = projects.create(name=name, owner=owner, actor=SYSTEM_ACTOR)
+            run.log(f"made the project {name}")
+        except Conflict:
+            project = Project.objects.alive().get(name=name)
+        except BadRequest as error:
+            raise BadRequest(f"{name} cannot be a project: {error}") from error
+    repository = catalog.open_repository(project.pk, path)
+    repository.project = project
+    return repository
+
+
+def _bring(client: RemoteClient, run: Run, name: str, repository: Repository, digest: str) -> int:
+    """Bring one manifest, an index with its own first; return how many were not here."""
+    source = _OneImage(client, digest)
+    count = 0
+    for draft in read(source, name):
+        run.check()
+        if isinstance(draft, Left):
+            raise Conflict(f"{draft.subject}: {draft.reason}")
+        written = carry(source, Waiting(name, repository, draft), actor=SYSTEM_ACTOR)
+        for left in written.left:
+            raise Conflict(f"{left.subject}: {left.reason}")
+        count += len(written.images)
+    return count
+
+
+def _point(run: Run, artifact: Artifact, tag: str, *, is_overriding: bool) -> None:
+    """Let a tag point to it, where that is still wanted."""
+    repository = artifact.repository
+    here = Tag.objects.filter(repository=repository, name=tag)
+    current = here.values_list("artifact__body_id", flat=True).first()
+    if current == artifact.digest:
+        return
+    if current and not is_overriding:
+        run.log(f"{repository.name}:{tag} is {current} here and stays so")
+        return
+    try:
+        copying.add_tag(artifact, tag, is_move=is_overriding, actor=SYSTEM_ACTOR)
+    except PreconditionFailed as error:
+        raise Conflict(f"{repository.name}:{tag}: {error}") from error
+    run.log(f"{repository.name}:{tag} is {artifact.digest}")
