@@ -1,0 +1,220 @@
+"""What comes from another registry, and what cannot come in whole."""
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts import projects
+from accounts.crypto import ensure_keys
+from accounts.errors import Conflict, Denied
+from accounts.models import Project, User
+from accounts.principals import SYSTEM_ACTOR
+from accounts.projects import Changes
+from registry_sync import executions, remote_registries, trash, upstream
+from registry_sync.models import (
+    Artifact,
+    Execution,
+    ImmutableRule,
+    Repository,
+    State,
+    Tag,
+    TagEvent,
+    Task,
+)
+from registry_sync.remote_registries import Address
+from registry_sync.replication import engine, planning, policies, pull_planning
+from registry_sync.replication.policies import KIND, Terms
+from registry_sync.runs import Run
+from tests.factories import (
+    Image,
+    descriptor,
+    digest_of,
+    make_image,
+    make_index,
+    make_repository,
+    push_image,
+)
+from tests.fakes import FakeRegistry
+
+pytestmark = pytest.mark.django_db
+
+
+class Remote:
+    """Another registry that is read."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.tagged: dict[tuple[str, str], str] = {}
+        self.images: dict[str, Image] = {}
+        self.about: dict[str, list[str]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.catalogue: list[str] | None = None
+
+    def put(self, name: str, image: Image, *tags: str) -> None:
+        """Store an image."""
+        self.images[image.digest] = image
+        self.blobs |= {digest_of(blob): blob for blob in image.blobs}
+        self.tagged |= {(name, tag): image.digest for tag in tags}
+
+    def repositories(self) -> Iterator[str]:
+        assert self.catalogue is not None, "it was asked for its catalogue"
+        yield from self.catalogue
+
+    def tags(self, name: str) -> list[str]:
+        return sorted(tag for where, tag in self.tagged if where == name)
+
+    def tagged_digest(self, name: str, tag: str, **_types: object) -> str:
+        return self.tagged.get((name, tag), "")
+
+    def manifest(self, _name: str, digest: str, **_more: object) -> tuple[str, bytes] | None:
+        image = self.images.get(digest)
+        return (image.media_type, image.content) if image else None
+
+    def referrers(self, _name: str, digest: str) -> list[str]:
+        return self.about.get(digest, [])
+
+    def blob_size(self, _name: str, digest: str) -> int | None:
+        return len(self.blobs[digest]) if digest in self.blobs else None
+
+    @contextlib.contextmanager
+    def open_blob(self, _name: str, digest: str) -> Iterator[Iterator[bytes] | None]:
+        yield iter([self.blobs[digest]]) if digest in self.blobs else None
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) -> Remote:
+    """Put a registry in memory at the end of every client, and one behind us."""
+    made, behind = Remote(), FakeRegistry()
+    monkeypatch.setattr(upstream, "registry", behind)
+    for module in (planning, pull_planning, engine):
+        monkeypatch.setattr(module, "client_of", lambda _address: made)
+    settings.MOORAGE_BLOB_DELIVERY = "registry"
+    ensure_keys(settings.MOORAGE_KEYS)
+    return made
+
+
+def make_policy(name: str = "base/tool", **terms: object) -> int:
+    there = remote_registries.create(
+        name="there", description="", address=Address("https://there.example"), actor=SYSTEM_ACTOR
+    )
+    found = ({"type": "name", "value": name},)
+    wanted = Terms("all", there, is_pull=True, filters=found, namespace="team", **terms)  # type: ignore[arg-type]
+    return policies.create(wanted, actor=SYSTEM_ACTOR).pk
+
+
+def run_all(policy_id: int) -> Execution:
+    execution = executions.create(KIND, actor=SYSTEM_ACTOR, policy_id=policy_id)
+    while task := Task.objects.filter(execution=execution, state=State.QUEUED).first():
+        lease = timezone.now() + datetime.timedelta(minutes=1)
+        Task.objects.filter(pk=task.pk).update(state=State.RUNNING, lease_until=lease)
+        run = Run(Task.objects.select_related("execution").get(pk=task.pk))
+        engine.run(run)
+        run.flush()
+        executions.finish(run.task, State.SUCCEEDED)
+    execution.refresh_from_db()
+    return execution
+
+
+def state() -> set[tuple[str, str, str]]:
+    tags = Tag.objects.filter(artifact__trash_entry=None)
+    rows = tags.values_list("repository__path", "name", "artifact__body_id")
+    return {(path, name, str(digest)) for path, name, digest in rows}
+
+
+def test_an_index_comes_with_its_images_and_signatures(remote: Remote) -> None:
+    children = make_image("a"), make_image("b")
+    index = make_index(*children)
+    subject = descriptor(index.content, index.media_type)
+    signature = make_image("signature", subject=subject)
+    for image in (*children, signature):
+        remote.put("base/tool", image)
+    remote.put("base/tool", index, "v1", "v2")
+    remote.about[index.digest] = [signature.digest]
+    by_tag = f"{index.digest.replace(':', '-')}.sig"
+    remote.put("base/tool", make_image("old"), by_tag)
+    assert run_all(make_policy()).state == State.SUCCEEDED
+    assert state() == {
+        ("tool", "v1", index.digest),
+        ("tool", "v2", index.digest),
+        ("tool", by_tag, make_image("old").digest),
+    }
+    digests = set(Artifact.objects.values_list("body_id", flat=True))
+    assert {child.digest for child in children} | {signature.digest} <= digests
+    again = run_all(policies.ReplicationPolicy.objects.get().pk)
+    assert again.task_count == 1
+
+
+def test_a_project_is_made_where_it_is_missing(remote: Remote, admin: User) -> None:
+    remote.catalogue = ["base/tool", "other/thing"]
+    remote.put("base/tool", make_image("one"), "v1")
+    remote.put("other/thing", make_image("two"), "v1")
+    policy = make_policy("base/*")
+    policies.ReplicationPolicy.objects.update(namespace="fresh")
+    run_all(policy)
+    assert Project.objects.get(name="fresh").owner == admin
+    assert {path for path, _tag, _digest in state()} == {"tool"}
+
+
+def test_a_tag_that_moved_there_moves_here_if_that_is_wanted(remote: Remote, team: Project) -> None:
+    push_image(make_repository(team, "tool"), make_image("ours"), "v1")
+    remote.put("base/tool", make_image("theirs"), "v1")
+    kept = make_policy(is_overriding=False)
+    run_all(kept)
+    assert state() == {("tool", "v1", make_image("ours").digest)}
+    policies.ReplicationPolicy.objects.update(is_overriding=True)
+    run_all(kept)
+    assert state() == {("tool", "v1", make_image("theirs").digest)}
+    event = TagEvent.objects.filter(tag="v1").first()
+    assert event is not None
+    assert event.from_digest == make_image("ours").digest
+
+
+def test_an_immutable_tag_stays(remote: Remote, team: Project) -> None:
+    push_image(make_repository(team, "tool"), make_image("ours"), "v1")
+    ImmutableRule.objects.create(project=team, tag_pattern="v*")
+    remote.put("base/tool", make_image("theirs"), "v1")
+    with pytest.raises(Conflict, match="immutable"):
+        run_all(make_policy())
+    assert state() == {("tool", "v1", make_image("ours").digest)}
+
+
+def test_what_was_deleted_here_does_not_come_back(remote: Remote) -> None:
+    remote.put("base/tool", make_image("one"), "v1")
+    policy = make_policy()
+    run_all(policy)
+    repository = Repository.objects.get(path="tool")
+    trash.delete_artifact(repository, make_image("one").digest, actor=SYSTEM_ACTOR)
+    with pytest.raises(Conflict, match="deleted here"):
+        run_all(policy)
+    assert state() == set()
+
+
+@pytest.mark.parametrize("changes", [Changes(is_read_only=True), Changes(storage_limit=5)])
+def test_what_the_project_does_not_take(remote: Remote, team: Project, changes: Changes) -> None:
+    remote.put("base/tool", make_image("one"), "v1")
+    projects.update(team, changes=changes, actor=SYSTEM_ACTOR)
+    with pytest.raises((Denied, Conflict)):
+        run_all(make_policy())
+    assert not Artifact.objects.exists()
+
+
+def test_a_missing_layer_leaves_no_tag(remote: Remote) -> None:
+    image = make_image("one")
+    remote.put("base/tool", image, "v1")
+    del remote.blobs[digest_of(image.blobs[1])]
+    with pytest.raises(Conflict, match="missing"):
+        run_all(make_policy())
+    assert state() == set()
+
+
+def test_a_manifest_that_is_another_is_refused(remote: Remote) -> None:
+    good, evil = make_image("good"), make_image("evil")
+    remote.put("base/tool", good, "v1")
+    remote.images[good.digest] = evil
+    with pytest.raises(Conflict, match="its bytes are those of"):
+        run_all(make_policy())
+    assert not Artifact.objects.exists()
