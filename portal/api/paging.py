@@ -87,7 +87,8 @@ class Page:
 
 def _integer(request: Request, name: str, *, default: int, maximum: int) -> int:
     text = request.query_params.get(name)
-    if text is None:
+    # harborapi sends an empty one where nothing was chosen.
+    if not text:
         return default
     # Python's int() also reads "1_000", "+1" and the digits of other scripts.
     if not (text.isascii() and text.isdigit() and len(text) <= 10):

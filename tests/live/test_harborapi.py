@@ -323,6 +323,63 @@ def test_immutable_rules(harbor: HarborClient, stack: Stack, image: Path) -> Non
     harbor.call("delete_artifact", *asked)
 
 
+def test_retention(harbor: HarborClient, stack: Stack, image: Path) -> None:
+    name = make_project(stack)
+    for tag in ("v1", "pr-1", "pr-2"):
+        assert stack.push(image, f"{name}/{tag}:{tag}").returncode == 0
+    templates = harbor.call("get_retention_metadata")["templates"]
+    assert "latestPushedK" in [template["rule_template"] for template in templates]
+    tag = model("RetentionSelector", kind="doublestar", decoration="matches", pattern="pr-*")
+    scope = model("RetentionSelector", kind="doublestar", decoration="repoMatches", pattern="**")
+    rule = model(
+        "RetentionRule",
+        action="retain",
+        template="nothing",
+        params={},
+        tag_selectors=[tag],
+        scope_selectors={"repository": [scope]},
+    )
+    project = harbor.call("get_project", name)["project_id"]
+    policy = model(
+        "RetentionPolicy",
+        algorithm="or",
+        rules=[rule],
+        trigger=model("RetentionRuleTrigger", kind="Schedule", settings={"cron": ""}),
+        scope=model("RetentionPolicyScope", level="project", ref=project),
+    )
+    made = number(harbor.call("create_retention_policy", policy))
+    assert harbor.call("get_project_retention_id", name) == made
+    assert harbor.call("get_retention_policy", made)["rules"][0]["template"] == "nothing"
+    harbor.call("update_retention_policy", made, policy)
+
+    def ended(*, dry_run: bool) -> dict[str, Any]:
+        run = number(harbor.call("start_retention_execution", made, dry_run=dry_run))
+        runs: list[dict[str, Any]] = []
+
+        def is_over() -> bool:
+            runs[:] = harbor.call("get_retention_executions", made)
+            return runs[0]["id"] == run and runs[0]["status"] in {"Success", "Error"}
+
+        wait_for(is_over, "the run")
+        return runs[0]
+
+    run = ended(dry_run=True)
+    assert (run["status"], run["dry_run"]) == ("Success", True)
+    tasks = harbor.call("get_retention_tasks", made, run["id"])
+    assert {task["repository"]: task["retained"] for task in tasks} == {
+        "v1": 1,
+        "pr-1": 0,
+        "pr-2": 0,
+    }
+    one = next(task["id"] for task in tasks if task["repository"] == "pr-1")
+    log = harbor.call("get_retention_execution_task_log", made, run["id"], one)
+    assert "DEL (dry run)" in log
+    assert ended(dry_run=False)["status"] == "Error", "the brake: two of three images"
+    assert harbor.call("get_artifact", name, "pr-1", "pr-1")["digest"]
+    harbor.call("stop_retention_execution", made, run["id"])
+    harbor.call("delete_retention_policy", made)
+
+
 def test_system(harbor: HarborClient, stack: Stack) -> None:
     assert harbor.call("ping") == "Pong"
     assert harbor.call("health_check")["status"] == "healthy"
