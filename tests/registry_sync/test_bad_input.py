@@ -1,13 +1,13 @@
 """What others sent to registries, once each: deep and wide indexes, circles of tags."""
 
 import itertools
-import time
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import copying, freeing, nesting, restoring, trash
+from registry_sync import copying, nesting, restoring, trash
 from registry_sync.manifests import ManifestError, parse
 from registry_sync.models import Artifact, Repository
 from tests.factories import Image, make_image, make_index, make_repository, push_image
@@ -36,7 +36,9 @@ def push_levels(app: Repository, levels: int) -> list[tuple[Image, ...]]:
 
 
 class TestNestedIndexes:
-    def test_thirty_levels_of_shared_children_are_each_visited_once(self, app: Repository) -> None:
+    def test_thirty_levels_of_shared_children_are_each_visited_once(
+        self, app: Repository, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
         pairs = push_levels(app, 29)
         top = make_index(*pairs[-1])
         push_image(app, top, tag="deep", children=pairs[-1])
@@ -49,18 +51,17 @@ class TestNestedIndexes:
         weight = sum(image.size for image in images) + sum(len(index.content) for index in indexes)
         assert artifact.size == weight
         assert recount(app.project) == weight
-        started = time.monotonic()
-        assert len(copying.belonging(artifact)) == len(everything)
-        assert len(trash.whole(app, [artifact], with_children=True)[artifact.pk]) == 61
-        entry = trash.delete_artifact(app, top.digest, actor=SYSTEM_ACTOR)
+        # A few for each level, and none for each way down.
+        with django_assert_max_num_queries(400):
+            assert len(copying.belonging(artifact)) == len(everything)
+            entry = trash.delete_artifact(app, top.digest, actor=SYSTEM_ACTOR)
         assert entry.artifact_count == len(everything)
         assert live_in(app) == set()
         assert recount(app.project) == 0
-        restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        with django_assert_max_num_queries(200):
+            restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
         assert live_in(app) == {each.digest for each in everything}
         assert recount(app.project) == weight
-        assert sum(freeing.freed_by(app.project_id, [artifact.pk]).values()) > 0
-        assert time.monotonic() - started < 5
 
     def test_there_is_an_end_to_it(self, app: Repository) -> None:
         pairs = push_levels(app, nesting.MAX_DEPTH - 1)
