@@ -148,7 +148,7 @@ def _point(place: Place, event: TagEvent, artifact: Artifact, actor: Actor) -> T
         client=actor.client,
         at=now,
     )
-    detail: dict[str, object] = {"digest": artifact.digest, "former": current}
+    detail: dict[str, object] = {"digest": artifact.digest, "from": current}
     resource = f"{place.name}:{event.tag}"
     audit.record(actor, "restore_tag", resource, project=place.project, detail=detail)
     outbox.emit(

@@ -105,6 +105,8 @@ DETAILS: dict[str, Promise] = {
     "reference": _("Reference"),
     "from": pgettext_lazy("copy", "From"),
     "tags": _("Tags"),
+    "repositories": _("Repositories"),
+    "disabled": _("Switched off"),
     "label": _("Label"),
     "count": _("Entries"),
     "address": _("Address"),
