@@ -58,7 +58,11 @@ class Collection:
                 "Links that were announced longer ago than the grace and never seen.",
                 found.unconfirmed_links,
             ),
-            ("drift", "What the last consistency check found.", found.drift),
+            (
+                "drift",
+                "What the last consistency check found and the last reconciliation left.",
+                found.drift,
+            ),
         ):
             yield GaugeMetricFamily(f"moorage_garbage_{name}", text, value=value)
         for counter in Counter:

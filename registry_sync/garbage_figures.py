@@ -11,6 +11,7 @@ from accounts.statements import Statement
 from registry_sync import fsck, garbage_candidates, garbage_counters
 from registry_sync.garbage_candidates import Totals
 from registry_sync.models import Blob, RepositoryBlob, Task, TrashEntry
+from registry_sync.reconciling import engine as reconciling
 
 # Beyond so many blobs a page does not count anew what the last run has counted.
 _COUNTED_ANEW = 200_000
@@ -37,7 +38,7 @@ class Health:
     removals: int
     tombstones: int
     unconfirmed_links: int
-    # Findings of the last consistency check.
+    # What the last consistency check found, and the last reconciliation left.
     drift: int
     counts: dict[str, int]
 
@@ -82,8 +83,6 @@ def health(now: datetime.datetime | None = None) -> Health:
     # A claim's lease begins with it: the row keeps no other time.
     oldest = deleting.aggregate(at=Min("claimed_until"))["at"]
     before = garbage_candidates.old_before(now)
-    checks = Task.objects.filter(kind=fsck.KIND, finished_at__isnull=False)
-    checked = checks.order_by("-finished_at").first()
     return Health(
         oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
         removals=deleting.count(),
@@ -91,6 +90,13 @@ def health(now: datetime.datetime | None = None) -> Health:
         unconfirmed_links=RepositoryBlob.objects.filter(
             state=RepositoryBlob.State.EXPECTED, touched_at__lt=before
         ).count(),
-        drift=checked.result.get("findings", 0) if checked else 0,
+        drift=_last(fsck.KIND, "findings") + _last(reconciling.KIND, "drift"),
         counts=garbage_counters.counts(),
     )
+
+
+def _last(kind: str, name: str) -> int:
+    """Return a figure of the last run of a kind that came to an end."""
+    tasks = Task.objects.filter(kind=kind, finished_at__isnull=False)
+    task = tasks.order_by("-finished_at").first()
+    return int(task.result.get(name, 0)) if task else 0

@@ -9,7 +9,7 @@ import pytest
 from accounts.crypto import ensure_keys
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import dispatch, fsck, garbage_epoch, tasks, upstream
+from registry_sync import dispatch, fsck, garbage_epoch, garbage_figures, tasks, upstream
 from registry_sync.client.errors import RegistryUnavailableError
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.models import (
@@ -284,3 +284,11 @@ class TestInterlock:
             garbage_epoch.require(configured_storage())
         assert Artifact.objects.count() == 2
         assert result(reconcile(adopt=True, accept_loss=True))["joined"]
+
+
+def test_what_is_left_is_told_to_prometheus(storage: Path, reconcile: Reconcile) -> None:
+    put_blob(storage, b"nobody knows these")
+    reconcile(dry_run=True)
+    assert garbage_figures.health().drift == 1
+    reconcile()
+    assert garbage_figures.health().drift == 0
