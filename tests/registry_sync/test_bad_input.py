@@ -1,15 +1,19 @@
-"""What others sent to registries, once each: deep and wide indexes, circles of tags."""
+"""What others sent to registries: deep and wide indexes, circles of tags, changed places."""
 
 import itertools
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from accounts import projects
+from accounts.errors import Conflict
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import copying, nesting, restoring, trash
+from registry_sync import copying, immutable_rules, nesting, restoring, trash
+from registry_sync.immutability import Rule
 from registry_sync.manifests import ManifestError, parse
 from registry_sync.models import Artifact, Repository
+from registry_sync.restoring import Tags
 from tests.factories import Image, make_image, make_index, make_repository, push_image
 from tests.registry_sync.trashing import live_in, recount, tags_of
 
@@ -122,3 +126,36 @@ def test_an_index_of_what_is_not_there_leaves_nothing(app: Repository) -> None:
     assert tags_of(app) == {}
     assert recount(app.project) == 0
     assert used > 0
+
+
+class TestRestoringElsewhere:
+    """What lies in the trash while its place changes: it comes back, or the answer says why not."""
+
+    def test_into_a_renamed_project(self, app: Repository) -> None:
+        push_image(app, tag="v1")
+        entry = trash.delete_tag(app, "v1", actor=SYSTEM_ACTOR)
+        projects.rename(app.project, name="crew", actor=SYSTEM_ACTOR)
+        restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        assert set(tags_of(app)) == {"v1"}
+
+    def test_under_a_name_that_a_rule_holds_elsewhere_by_now(self, app: Repository) -> None:
+        push_image(app, tag="v1")
+        entry = trash.delete_tag(app, "v1", actor=SYSTEM_ACTOR)
+        held = push_image(app, tag="v1")
+        immutable_rules.create(app.project, rule=Rule("v*"), actor=SYSTEM_ACTOR)
+        with pytest.raises(Conflict, match=f"v1 points to {held.digest[:19]} now"):
+            restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        restoring.restore(app, entry.pk, tags=Tags.FREE, actor=SYSTEM_ACTOR)
+        assert tags_of(app) == {"v1": held.digest}
+
+    def test_into_a_full_or_a_deleted_project(self, app: Repository) -> None:
+        artifact = push_image(app, tag="v1")
+        entry = trash.delete_artifact(app, artifact.digest, actor=SYSTEM_ACTOR)
+        Project.objects.filter(pk=app.project_id).update(storage_limit=1)
+        with pytest.raises(Conflict, match="limit"):
+            restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        Project.objects.filter(pk=app.project_id).update(storage_limit=-1)
+        projects.remove(app.project, actor=SYSTEM_ACTOR)
+        with pytest.raises(Conflict, match="project was deleted"):
+            restoring.restore(app, entry.pk, actor=SYSTEM_ACTOR)
+        assert live_in(app) == set()
