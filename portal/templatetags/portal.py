@@ -135,8 +135,8 @@ def leaf(path: str) -> str:
 
 @register.filter
 def percent_of(part: int, whole: int) -> int:
-    """How many per cent one is of the other, at most 100."""
-    return min(100, round(100 * part / whole)) if whole > 0 else 0
+    """How many whole per cent one is of the other, at most 100: not yet full is never 100."""
+    return min(100, 100 * part // whole) if whole > 0 else 0
 
 
 @register.filter

@@ -56,17 +56,18 @@ def index(request: HttpRequest) -> HttpResponse:
     # An exact number of millions would cost more than the rest of the page.
     tag_count = tags.order_by()[: _COUNTED_TAGS + 1].values("pk").count()
     usages = ProjectUsage.objects.filter(project__in=projects)
+    used_bytes = usages.aggregate(total=Sum("used_bytes", default=0))["total"]
     context = {
         "section": "home",
         "project_count": projects.count(),
         "repository_count": Repository.objects.pushed().filter(project__in=projects).count(),
         "tag_count": tag_count,
         "most_tags": _COUNTED_TAGS,
-        "used_bytes": usages.aggregate(total=Sum("used_bytes", default=0))["total"],
+        "used_bytes": used_bytes,
         "pushes": one_per_artifact(rows)[:_RECENT],
         "pulls": pull_columns(statistics.days_of_projects(projects)),
         "matters": matters(principal),
-        "tiles": _storage(projects),
+        "tiles": _storage(projects, used_bytes),
     }
     if is_fragment(request, "waiting"):
         # The first push is in: the daily home takes the page, not only the waiting line.
@@ -77,12 +78,10 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "home/index.html", context)
 
 
-def _storage(projects: QuerySet[Project]) -> list[Tile]:
+def _storage(projects: QuerySet[Project], total: int) -> list[Tile]:
     """Draw what each project uses; beyond the largest ones it is summed up."""
     rows = projects.filter(usage__used_bytes__gt=0).order_by("-usage__used_bytes")
     largest = list(rows.select_related("usage")[:MOST_TILES])
-    every = ProjectUsage.objects.filter(project__in=projects)
-    total = every.aggregate(total=Sum("used_bytes", default=0))["total"]
     rest = total - sum(row.usage.used_bytes for row in largest)
     parts = [_part(row) for row in largest]
     return treemap([*parts, Part(_("others"), rest)] if rest > 0 else parts, _("others"))
