@@ -46,9 +46,9 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
             workers,
         )
         hit("gc.links_aside")
-        _each(
-            digests, lambda digest: storage.set_aside(token, digest, [], with_bytes=True), workers
-        )
+        # Who was stopped here for long must not take out of sight what others pushed meanwhile.
+        still = sorted(garbage_claims.held(claim))
+        _each(still, lambda digest: storage.set_aside(token, digest, [], with_bytes=True), workers)
         hit("gc.bytes_aside")
     except StorageUnavailableError:
         _undo(storage, claim)
