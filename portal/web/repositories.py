@@ -1,6 +1,7 @@
 """Pages about repositories: tags first, then images, and what it says of itself."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from portal.web.tag_lists import ORDERS, PUSHERS, Filter, platforms_of
 from portal.web.tag_rows import TagRow, one_per_artifact, tag_rows, with_artifacts
 from registry_sync import immutability, layer_policy, statistics
 from registry_sync.accessories import Accessory, accessories_among, signed_among
-from registry_sync.models import Repository
+from registry_sync.models import Artifact, Repository
 from registry_sync.statistics import Pulls
 
 _SHOWN = {
@@ -57,6 +58,7 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
         "slice": listed,
         "rows": rows,
         "marks": _marks(repository, rows),
+        "older": _older(rows) if wanted.order == "version" and "repository:pull" in own else {},
         "tools": TOOLS,
         "tool": tool,
         "may_delete": "tag:delete" in own,
@@ -71,6 +73,15 @@ def detail(request: HttpRequest, project: str, path: str) -> HttpResponse:
         )
     fragment = "#rows" if is_fragment(request, "rows") else ""
     return render(request, f"repositories/detail.html{fragment}", context)
+
+
+def _older(rows: list[TagRow]) -> dict[str, str]:
+    """Return for each tag the version below it, with which one would compare it."""
+    return {
+        newer.tag.name: older.tag.name
+        for newer, older in pairwise(rows)
+        if newer.artifact.kind != Artifact.Kind.OTHER != older.artifact.kind
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,16 @@ class TestTags:
         assert "1 attachment" in page
         assert "1204" in page
 
+    def test_each_version_is_compared_with_the_one_below(
+        self, app: Repository, client: Client
+    ) -> None:
+        for name in ("1.0", "1.1"):
+            push_image(app, tag=name)
+        page = text_of(client.get(APP))
+        assert 'href="/compare?base=team/app:1.0&amp;head=team/app:1.1"' in page
+        assert page.count("Compare with") == 1
+        assert "Compare with" not in text_of(client.get(f"{APP}?sort=pushed"))
+
     def test_the_lock_is_on_the_images_page_too(self, app: Repository, client: Client) -> None:
         artifact = push_image(app, tag="v1")
         words = "Immutable: in every repository, tags that match v*"
