@@ -21,6 +21,7 @@ from registry_sync.importing.carry import carry
 from registry_sync.importing.drafts import Left, read
 from registry_sync.importing.items import Item, Written
 from registry_sync.importing.names import Mapping, NameRefusedError, Target, rules_of
+from registry_sync.importing.rows import Pins
 from registry_sync.importing.settling import Waiting, settle
 from registry_sync.importing.sources import RegistrySource, Source, StorageSource
 from registry_sync.models import Execution, ReportLine, Repository
@@ -182,7 +183,7 @@ class _Import:
             self.flush()
         self._waiting.append(entry)
 
-    def _write(self, items: list[Item], pins: dict[str, int]) -> None:
+    def _write(self, items: list[Item], pins: Pins) -> None:
         """Write items; where they do not all fit into the project, those that do."""
         if not items:
             return
@@ -202,8 +203,9 @@ class _Import:
                 self._report([Left(subject, str(error))])
                 return
             middle = len(items) // 2
-            self._write(items[:middle], pins)
-            self._write(items[middle:], pins)
+            for half in (items[:middle], items[middle:]):
+                # Rows that the other half made are to be held now.
+                self._write(half, rows.announce(rows.sizes_of(half)))
 
     def _carry(self, entry: Waiting) -> None:
         """Bring one manifest in with its blobs."""

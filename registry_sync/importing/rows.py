@@ -7,6 +7,7 @@ looked for, and the commit holds only where what was announced still is what it 
 import datetime
 import secrets
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db import connection
 from django.utils import timezone
@@ -15,6 +16,7 @@ from accounts import audit, outbox, statements
 from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
+from accounts.statements import Statement
 from registry_sync import admission, catalog, transactions, usage
 from registry_sync.catalog import Push
 from registry_sync.importing import staging
@@ -35,27 +37,52 @@ from registry_sync.models import (
 _CHUNK = 10_000
 
 
-def announce(digests: Collection[str]) -> dict[str, int]:
-    """Keep digests from being collected, and return the generations of those that are live.
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What digests were before their bytes were looked for.
 
-    A digest that is being collected, or was and is not forgotten yet, is left out.
+    ``generations`` are of those whose rows live; a digest in ``blocked`` is being collected, or was
+    and is not forgotten yet. Any other has no row: nothing can collect it, and a row that comes
+    meanwhile is somebody's announcement.
     """
-    now = timezone.now()
-    rows = [(digest, secrets.randbits(62), now) for digest in sorted(set(digests))]
 
-    def work() -> dict[str, int]:
-        names = ("digest", "generation", "touched_at")
-        tail = (
-            "ON CONFLICT (digest) DO UPDATE SET touched_at = excluded.touched_at "
-            "WHERE registry_sync_blob.state = 'live' RETURNING digest, generation"
-        )
-        return dict(staging.merge(Blob, names, rows, tail))
+    generations: dict[str, int]
+    blocked: frozenset[str]
 
-    return transactions.run(work)
+
+def announce(digests: Collection[str]) -> Pins:
+    """Keep the digests that have rows from being collected, and return what they are."""
+    wanted = sorted(set(digests))
+    generations: dict[str, int] = {}
+    blocked: set[str] = set()
+    now = statements.moment(timezone.now())
+
+    def work() -> None:
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            marks = statements.marks(part)
+            lock = Statement(_SEEN.format(marks) + statements.lock_clause(), part)
+            for digest, state, generation in statements.run(lock):
+                if state == Blob.State.LIVE:
+                    generations[digest] = generation
+                else:
+                    blocked.add(digest)
+            statements.run(Statement(_TOUCH.format(marks), [now, *part]))
+
+    transactions.run(work)
+    return Pins(generations, frozenset(blocked))
+
+
+_SEEN = """
+SELECT digest, state, generation FROM registry_sync_blob WHERE digest IN ({}) ORDER BY digest
+"""
+_TOUCH = """
+UPDATE registry_sync_blob SET touched_at = %s WHERE digest IN ({}) AND state = 'live'
+"""
 
 
 def commit(
-    project_id: int, items: Sequence[Item], pins: dict[str, int], *, actor: Actor, origin: str
+    project_id: int, items: Sequence[Item], pins: Pins, *, actor: Actor, origin: str
 ) -> Written:
     """Write the items, each after what its index entries need; all of one project.
 
@@ -67,15 +94,15 @@ def commit(
 
 
 def _commit(
-    project_id: int, items: Sequence[Item], pins: dict[str, int], actor: Actor, origin: str
+    project_id: int, items: Sequence[Item], pins: Pins, actor: Actor, origin: str
 ) -> Written:
     now = timezone.now()
     counted, project, repositories = _lock(project_id, items)
     admission.require_writable(is_read_only=project.is_read_only)
-    _hold(pins, _sizes(items))
+    _hold(pins, sizes_of(items), now)
     written = Written()
     artifacts = _artifacts(items, actor, now, written)
-    usage.add(counted, project, _sizes(written.images))
+    usage.add(counted, project, sizes_of(written.images))
     _links(written.images, now)
     write_tags(items, artifacts, actor, now, written)
     _announce(project, repositories, written, actor, origin, now)
@@ -94,7 +121,7 @@ def _lock(project_id: int, items: Sequence[Item]) -> tuple[ProjectUsage, Project
     return counted, project, repositories
 
 
-def _sizes(items: Iterable[Item]) -> dict[str, int]:
+def sizes_of(items: Iterable[Item]) -> dict[str, int]:
     """Return the bytes of everything that the items need."""
     sizes: dict[str, int] = {}
     for item in items:
@@ -103,35 +130,50 @@ def _sizes(items: Iterable[Item]) -> dict[str, int]:
     return sizes
 
 
-def _hold(pins: dict[str, int], sizes: dict[str, int]) -> None:
-    """Re-check each pin under its lock, and note the bytes where they were not known."""
-    rows = [(digest, pins[digest], sizes[digest]) for digest in sorted(sizes)]
-    held = 0
-    for start in range(0, len(rows), _CHUNK):
-        held += _held(rows[start : start + _CHUNK])
-    if held != len(rows):
-        raise Unavailable("a blob was collected meanwhile; try again")
+def _hold(pins: Pins, sizes: dict[str, int], now: datetime.datetime) -> None:
+    """Re-check each pin under its lock, note its bytes, and make the rows that were missing."""
+    if pins.blocked & sizes.keys():
+        raise Unavailable("a blob is being collected; try again")
+    known = sorted(pins.generations.keys() & sizes.keys())
+    fresh = sorted(sizes.keys() - pins.generations.keys())
+    rows = [(digest, pins.generations[digest], sizes[digest]) for digest in known]
+    held = sum(_held(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    made = staging.merge(
+        Blob,
+        ("digest", "size", "generation", "touched_at"),
+        [(digest, sizes[digest], secrets.randbits(62), now) for digest in fresh],
+        "ON CONFLICT (digest) DO NOTHING RETURNING digest",
+    )
+    if held != len(known) or len(made) != len(fresh):
+        raise Unavailable("a blob came or went meanwhile; try again")
 
 
 def _held(rows: list[tuple[str, int, int]]) -> int:
+    """Lock the rows by digest, and return how many still are what they were."""
     digests, generations, sizes = (list(column) for column in zip(*rows, strict=True))
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_LOCK_ALL, [digests])
-            cursor.execute(_HOLD_ALL, [digests, generations, sizes])
+        if connection.vendor != "postgresql":
+            # The transaction holds the one write lock.
+            cursor.executemany(_HOLD_ONE, [(s, d, g) for d, g, s in rows])
             return int(cursor.rowcount)
-        # On SQLite the transaction holds the one write lock.
-        cursor.executemany(_HOLD_ONE, [(s, d, g) for d, g, s in rows])
-        return int(cursor.rowcount)
+        cursor.execute(_LOCK_ALL, [digests])
+        cursor.execute(_HOLD_ALL, [digests, generations])
+        ((held,),) = cursor.fetchall()
+        cursor.execute(_SIZE_ALL, [digests, sizes])
+        return int(held)
 
 
 _LOCK_ALL = """
 SELECT 1 FROM registry_sync_blob WHERE digest = ANY(%s) ORDER BY digest FOR NO KEY UPDATE
 """
 _HOLD_ALL = """
-UPDATE registry_sync_blob b SET size = COALESCE(b.size, p.size)
-FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) p (digest, generation, size)
-WHERE b.digest = p.digest AND b.generation = p.generation AND b.state = 'live'
+SELECT count(*) FROM registry_sync_blob b
+JOIN unnest(%s::text[], %s::bigint[]) p (digest, generation)
+ON b.digest = p.digest AND b.generation = p.generation WHERE b.state = 'live'
+"""
+_SIZE_ALL = """
+UPDATE registry_sync_blob b SET size = p.size FROM unnest(%s::text[], %s::bigint[]) p (digest, size)
+WHERE b.digest = p.digest AND b.size IS NULL
 """
 _HOLD_ONE = """
 UPDATE registry_sync_blob SET size = COALESCE(size, %s)

@@ -8,6 +8,7 @@ from registry_sync.image_config import ImageFacts
 from registry_sync.importing import rows
 from registry_sync.importing.drafts import Draft, Left
 from registry_sync.importing.items import Item, Key
+from registry_sync.importing.rows import Pins
 from registry_sync.importing.sources import Source
 from registry_sync.models import Artifact, Repository, RepositoryBlob
 
@@ -36,7 +37,7 @@ class Settled:
     """What can be written, with the pins that must hold, and what cannot."""
 
     items: list[Item]
-    pins: dict[str, int]
+    pins: Pins
     left: list[Left]
 
 
@@ -54,7 +55,7 @@ def settle(source: Source, waiting: Sequence[Waiting]) -> Settled:
             continue
         if entry.key not in fresh:
             # It is here; of its tags some may not be.
-            if entry.draft.digest in pins:
+            if entry.draft.digest not in pins.blocked:
                 items.append(Item(entry.repository, entry.draft, ImageFacts(), {}))
             continue
         found = describe(source, entry, pins)
@@ -97,21 +98,21 @@ def needed(draft: Draft) -> set[str]:
     return found - draft.child_digests
 
 
-def describe(source: Source, entry: Waiting, pins: dict[str, int] | None = None) -> Item | Left:
-    """Look for everything that a draft needs. ``pins``: what is announced, where anything is."""
+def describe(source: Source, entry: Waiting, pins: Pins | None = None) -> Item | Left:
+    """Look for everything that a draft needs. ``pins``: what was announced, where anything was."""
     draft = entry.draft
     may_be_absent = {layer.digest for layer in draft.manifest.layers if layer.may_be_absent}
     sizes = {}
     for digest in sorted(needed(draft)):
         is_given = draft.layers is None or digest in draft.layers
         size = source.blob_size(entry.name, digest) if is_given else None
-        if size is not None and pins is not None and digest not in pins:
+        if size is not None and pins is not None and digest in pins.blocked:
             return Left(f"{entry.name}@{draft.digest}", f"{digest} is being collected; try later")
         if size is not None:
             sizes[digest] = size
         elif digest not in may_be_absent:
             return Left(f"{entry.name}@{draft.digest}", f"{digest} is missing")
-    if pins is not None and draft.digest not in pins:
+    if pins is not None and draft.digest in pins.blocked:
         return Left(f"{entry.name}@{draft.digest}", "it is being collected; try later")
     return Item(entry.repository, draft, _facts(source, entry), sizes)
 

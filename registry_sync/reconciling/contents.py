@@ -16,21 +16,24 @@ from registry_sync.storage.base import Storage
 UNKNOWN_BYTES = "unknown-bytes"
 MISSING_BYTES = "missing-bytes"
 WRONG_SIZE = "wrong-size"
-_PREFIXES = [f"{number:02x}" for number in range(256)]
+# Digests by their first digit: a sixteenth of all is held at a time.
+_DIGITS = "0123456789abcdef"
 
 
 def compare(run: Run, storage: Storage, ledger: Ledger, foreign: set[str]) -> None:
     """Compare all bytes with all rows. ``foreign``: what repositories need that are not ours."""
-    run.progress(done=0, total=len(_PREFIXES), unit="parts", message="bytes")
+    run.progress(done=0, total=len(_DIGITS), unit="parts", message="bytes")
     manifests: list[str] = []
     filled = storage.prefixes()
-    for done, prefix in enumerate(_PREFIXES, start=1):
+    for done, digit in enumerate(_DIGITS, start=1):
         # The storage first: a row is written before its bytes are.
-        there = storage.blobs(prefix) if prefix in filled else {}
+        there: dict[str, int] = {}
+        for prefix in sorted(name for name in filled if name.startswith(digit)):
+            there |= storage.blobs(prefix)
         rows = {
             digest: (state, size)
             for digest, state, size in Blob.objects.filter(
-                digest__gte=f"sha256:{prefix}", digest__lt=f"sha256:{prefix}g"
+                digest__gte=f"sha256:{digit}", digest__lt=f"sha256:{digit}g"
             ).values_list("digest", "state", "size")
         }
         for digest in sorted(there.keys() - rows.keys() - foreign):

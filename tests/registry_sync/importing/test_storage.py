@@ -232,13 +232,16 @@ def test_what_cannot_come_in_is_left_and_said_why(storage: Path, run_import: Imp
 
 
 def test_the_quota_takes_what_fits(storage: Path, run_import: Import, team: Project) -> None:
-    images = [make_image(f"image {number}") for number in range(4)]
+    base = b"a layer of all of them"
+    images = [make_image(f"image {number}", layers=(base, b"%d" % number)) for number in range(4)]
     for number, image in enumerate(images):
         put_image(storage, "team/app", image, f"{number}")
-    Project.objects.filter(pk=team.pk).update(storage_limit=images[0].size * 2)
+    fits = images[0].size * 2 - len(base)
+    Project.objects.filter(pk=team.pk).update(storage_limit=fits)
     execution = run_import()
+    assert execution.state == State.SUCCEEDED, execution.tasks.get().message
     assert Artifact.objects.count() == 2
-    assert ProjectUsage.objects.get().used_bytes == images[0].size * 2
+    assert ProjectUsage.objects.get().used_bytes == fits
     assert len(left(execution)) == 2
     assert all("storage limit" in reason for reason in left(execution).values())
 
