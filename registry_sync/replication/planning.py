@@ -66,19 +66,35 @@ def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
     since = last_success(policy)
     compared = 0
     with Askers(address) as askers:
-        for repository in _repositories(wanted):
-            try:
-                destination = destination_of(policy, repository.name)
-            except BadRequest as error:
-                plan.unnamed.append(f"{repository.name}: {error}")
-                continue
-            comparison = _Comparison(plan, policy, repository, destination, since)
-            for tags in _tags(repository, wanted):
-                digests = askers.digests(destination, [tag.name for tag in tags])
-                comparison.add(list(zip(tags, digests, strict=True)))
-                compared += len(tags)
-                run.progress(done=compared, unit="tags", message=repository.name)
+        for batch in _batches(policy, wanted, plan, since):
+            asked = [(c.destination, tag.name) for c, tags in batch for tag in tags]
+            answers = iter(askers.digests(asked))
+            for comparison, tags in batch:
+                comparison.add([(tag, next(answers)) for tag in tags])
+            compared += len(asked)
+            run.progress(done=compared, unit="tags", message=batch[-1][0].repository.name)
     return plan
+
+
+def _batches(
+    policy: ReplicationPolicy, wanted: Filters, plan: Plan, since: datetime.datetime | None
+) -> Iterator[list[tuple["_Comparison", list[Tag]]]]:
+    """Yield tags with where they go, of several repositories at once where those are small."""
+    batch: list[tuple[_Comparison, list[Tag]]] = []
+    for repository in _repositories(wanted):
+        try:
+            destination = destination_of(policy, repository.name)
+        except BadRequest as error:
+            plan.unnamed.append(f"{repository.name}: {error}")
+            continue
+        comparison = _Comparison(plan, policy, repository, destination, since)
+        for tags in _tags(repository, wanted):
+            batch.append((comparison, tags))
+            if sum(len(held) for _comparison, held in batch) >= _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 def destination_of(policy: ReplicationPolicy, name: str) -> str:
@@ -190,24 +206,29 @@ class Askers:
     def __exit__(self, *_error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def digests(self, repository: str, tags: Sequence[str]) -> list[str]:
-        """Return where each tag points there; nothing where it is not. Raises ``RegistryError``."""
-        if not self._has_project(repository.partition("/")[0]):
-            return [""] * len(tags)
-        return list(self._pool.map(lambda tag: self._ask(repository, tag), tags))
+    def digests(self, places: Sequence[tuple[str, str]]) -> list[str]:
+        """Return where each repository's tag points there; nothing where it is not.
+
+        Raises ``RegistryError``.
+        """
+        for project in sorted({repository.partition("/")[0] for repository, _tag in places}):
+            self._look_for(project)
+        return list(self._pool.map(self._ask, places))
 
     def pairs(self, repository: str, tags: Sequence[str]) -> list[tuple[str, str]]:
         """Return each tag with where it points there. Raises ``RegistryError``."""
-        return list(zip(tags, self.digests(repository, tags), strict=True))
+        digests = self.digests([(repository, tag) for tag in tags])
+        return list(zip(tags, digests, strict=True))
 
-    def _has_project(self, name: str) -> bool:
-        if not ADAPTERS[self._address.kind].has_projects:
-            return True
-        if name not in self._projects:
-            self._projects[name] = self._client().has_project(name)
-        return self._projects[name]
+    def _look_for(self, project: str) -> None:
+        """Ask once whether a project is there, where the registry has projects."""
+        if ADAPTERS[self._address.kind].has_projects and project not in self._projects:
+            self._projects[project] = self._client().has_project(project)
 
-    def _ask(self, repository: str, tag: str) -> str:
+    def _ask(self, place: tuple[str, str]) -> str:
+        repository, tag = place
+        if not self._projects.get(repository.partition("/")[0], True):
+            return ""
         return self._client().tagged_digest(repository, tag, types=TYPES)
 
     def _client(self) -> RemoteClient:

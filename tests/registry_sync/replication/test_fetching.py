@@ -19,6 +19,7 @@ from registry_sync.models import (
     Artifact,
     Execution,
     ImmutableRule,
+    ReplicationPolicy,
     Repository,
     State,
     Tag,
@@ -144,7 +145,7 @@ def test_an_index_comes_with_its_images_and_signatures(remote: Remote) -> None:
     }
     digests = set(Artifact.objects.values_list("body_id", flat=True))
     assert {child.digest for child in children} | {signature.digest} <= digests
-    again = run_all(policies.ReplicationPolicy.objects.get().pk)
+    again = run_all(ReplicationPolicy.objects.get().pk)
     assert again.task_count == 1
 
 
@@ -153,7 +154,7 @@ def test_a_project_is_made_where_it_is_missing(remote: Remote, admin: User) -> N
     remote.put("base/tool", make_image("one"), "v1")
     remote.put("other/thing", make_image("two"), "v1")
     policy = make_policy("base/*")
-    policies.ReplicationPolicy.objects.update(namespace="fresh")
+    ReplicationPolicy.objects.update(namespace="fresh")
     run_all(policy)
     assert Project.objects.get(name="fresh").owner == admin
     assert {path for path, _tag, _digest in state()} == {"tool"}
@@ -165,7 +166,7 @@ def test_a_tag_that_moved_there_moves_here_if_that_is_wanted(remote: Remote, tea
     kept = make_policy(is_overriding=False)
     run_all(kept)
     assert state() == {("tool", "v1", make_image("ours").digest)}
-    policies.ReplicationPolicy.objects.update(is_overriding=True)
+    ReplicationPolicy.objects.update(is_overriding=True)
     run_all(kept)
     assert state() == {("tool", "v1", make_image("theirs").digest)}
     event = TagEvent.objects.filter(tag="v1").first()
