@@ -8,6 +8,7 @@ import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -179,6 +180,10 @@ def _remove_from(
     since = outcome.started_at - _PULLS_LATE if asks_for_pulls else None
     repository = Repository.objects.filter(pk=outcome.repository_id, pushed_at__isnull=False)
     found = repository.select_related("project").first()
+    entries = TrashEntry.objects.filter(
+        execution_id=outcome.execution_id, repository_id=outcome.repository_id
+    )
+    _take_up(outcome, entries)
     planned = [row for row in outcome.removals if row["state"] == "planned"]
     if found is None:
         for row in planned:
@@ -195,15 +200,25 @@ def _remove_from(
             outcome.removed_tags += sum(
                 len(row["tags"]) for row in part if row["state"] == "removed"
             )
-            outcome.save(update_fields=["removals", "removed_tags"])
+            # The list is long, and written once at the end: the entries say what was done.
+            outcome.save(update_fields=["removed_tags"])
         run.progress(done=run.task.done + sum(len(row["tags"]) for row in part))
     outcome.is_done, outcome.finished_at = True, timezone.now()
     outcome.retained = outcome.total - sum(r["state"] == "removed" for r in outcome.removals)
-    entries = TrashEntry.objects.filter(
-        execution_id=outcome.execution_id, repository_id=outcome.repository_id
-    )
     outcome.freed_bytes = sum(entries.values_list("freed_bytes", flat=True))
     outcome.save(update_fields=["is_done", "finished_at", "removals", "retained", "freed_bytes"])
+
+
+def _take_up(outcome: RetentionOutcome, entries: QuerySet[TrashEntry]) -> None:
+    """Mark what an earlier attempt removed, as the trash tells."""
+    names: set[str] = set()
+    digests: set[str] = set()
+    for entry in entries:
+        names.update(entry.tag_names)
+        digests.add(entry.digest)
+    for row in outcome.removals:
+        if names.issuperset(row["tags"]) if row["tags"] else row["digest"] in digests:
+            row["state"] = "removed"
 
 
 def _remove_part(
