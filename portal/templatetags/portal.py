@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from accounts.roles import Role
+from portal.web.markdown import summary_of
 from registry_sync.layers.entries import Flag
 
 register = template.Library()
@@ -75,6 +76,12 @@ def size_unit(value: int) -> str:
 def short_digest(value: str) -> str:
     """The first twelve hexadecimal digits."""
     return value.partition(":")[2][:12]
+
+
+@register.filter
+def summary(text: str) -> str:
+    """A description's first paragraph without its Markdown."""
+    return summary_of(text)
 
 
 @register.filter

@@ -17,6 +17,7 @@ from accounts.access import can_system, projects_where
 from accounts.models import Project, User
 from accounts.principals import Principal
 from portal.web.access import is_fragment, principal_of, public_page
+from portal.web.markdown import summary_of
 from portal.web.navigation import groups_for
 from portal.web.shell import external_host
 from registry_sync.models import Artifact, Repository, Tag
@@ -137,7 +138,7 @@ def _repositories(words: list[str], principal: Principal, limit: int) -> list[Hi
         Hit(
             reverse("repositories:detail", args=[row.project.name, row.path]),
             f"{row.project.name}/{row.path}",
-            row.description[:120],
+            summary_of(row.description)[:120],
         )
         for row in rows.order_by("-pushed_at", "-pk")[:limit]
     ]

@@ -239,6 +239,17 @@ class TestAbout:
         assert page.count("<h1") == 1
         assert '<p class="mo-head-sub">It does things.</p>' in text_of(client.get(APP))
 
+    def test_lists_show_its_first_words_without_markdown(
+        self, app: Repository, client: Client
+    ) -> None:
+        push_image(app, tag="1.0")
+        text = "# The app\n\nIt *does* things."
+        repositories.describe(app, description=text, actor=SYSTEM_ACTOR)
+        for path in ("/p/team", "/search?q=app"):
+            page = text_of(client.get(path))
+            assert "It does things." in page
+            assert "# The app" not in page
+
     def test_without_one_its_images_speak(self, app: Repository, client: Client) -> None:
         labels = {
             "org.opencontainers.image.source": "https://git.example/app",
