@@ -19,7 +19,7 @@ class FailpointError(Exception):
 
 def hit(place: str) -> None:
     """Do what the test wants to happen here."""
-    action: str = getattr(settings, "MOORAGE_FAILPOINTS", {}).get(place, "")
+    action: str = settings.MOORAGE_FAILPOINTS.get(place, "")
     if not action:
         return
     word, _colon, argument = action.partition(":")
