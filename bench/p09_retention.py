@@ -109,8 +109,8 @@ def _row_by_row(project: Any, now: datetime.datetime) -> Iterator[list[int]]:
     flags = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
     for repository in Repository.objects.filter(project=project).order_by("path"):
         tags = list(Tag.objects.filter(repository=repository).select_related("artifact"))
-        kept: set[int] = set()
-        spoken: set[int] = set()
+        kept: set[int | None] = set()
+        spoken: set[int | None] = set()
         for template, parameter, pattern in RULES:
             chosen = [tag for tag in tags if glob.globmatch(tag.name, pattern, flags=flags)]
             spoken |= {tag.artifact_id for tag in chosen}
@@ -120,7 +120,7 @@ def _row_by_row(project: Any, now: datetime.datetime) -> Iterator[list[int]]:
             else:
                 limit = now - datetime.timedelta(days=parameter)
                 kept |= {tag.artifact_id for tag in chosen if tag.pushed_at >= limit}
-        yield list(spoken - kept)
+        yield [key for key in spoken - kept if key is not None]
 
 
 def _rule(template: str, parameter: int, pattern: str) -> dict[str, Any]:

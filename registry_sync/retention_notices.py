@@ -38,7 +38,8 @@ def run(run: Run) -> None:
 
 def _tell(policy: RetentionPolicy, schedule: Schedule, now: datetime.datetime) -> int:
     """Emit the event, and remember that; return whether there was anything to tell."""
-    totals, names = Totals(), []
+    totals = Totals()
+    names: list[str] = []
     # What will be true when it runs, not what is true today.
     moment = schedule.next_at or now
     for part in judged(policy.project_id, reading_of(policy), moment):
