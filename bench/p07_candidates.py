@@ -50,7 +50,7 @@ def main() -> None:
 
 def _measure(vendor: str) -> str:
     from registry_sync import garbage_candidates  # noqa: PLC0415 - only once Django is set up
-    from registry_sync.storage.configured import storage  # noqa: PLC0415
+    from registry_sync.configured_storage import storage  # noqa: PLC0415
 
     _fill(vendor)
     before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)

@@ -15,6 +15,8 @@ from django.utils import timezone
 from accounts.errors import BadRequest, DomainError
 from accounts.models import Project
 from registry_sync import garbage_epoch, recount, reports, scrub
+from registry_sync.configured_storage import is_in_reach
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.findings import Finding, Step
 from registry_sync.models import (
@@ -33,8 +35,6 @@ from registry_sync.models.executions import ACTIVE, HELD
 from registry_sync.reports import Outcome
 from registry_sync.runs import Run
 from registry_sync.storage.base import Storage
-from registry_sync.storage.configured import is_in_reach
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "fsck"
 _BATCH = 500

@@ -27,12 +27,12 @@ from registry_sync import (
     purging,
 )
 from registry_sync.bulk import actor_of
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_candidates import Candidate, Reason
 from registry_sync.garbage_tally import Tally
 from registry_sync.runs import Run
 from registry_sync.storage.base import Storage
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "garbage-collection"
 MAX_WORKERS = 10

@@ -8,11 +8,11 @@ from django.utils import timezone
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
 from registry_sync import executions, garbage_epoch, in_use, queues, relay, statistics
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.runs import Run
 from registry_sync.storage.base import StorageUnavailableError
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "housekeeping"
 _KEEP_EXECUTIONS = 500

@@ -14,10 +14,10 @@ from accounts import statements
 from accounts.models import Project
 from accounts.statements import Statement
 from registry_sync import garbage_candidates
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.models import ProjectStorage, StorageSnapshot, TrashEntry
 from registry_sync.runs import Run
 from registry_sync.storage.base import Storage
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "storage-figures"
 _KEEP = datetime.timedelta(days=731)

@@ -11,7 +11,7 @@ from portal.stack import programs, render
 from portal.stack.home import Home
 from portal.stack.programs import Program
 from portal.stack.render import Site
-from registry_sync.storage.configured import bucket_of_settings
+from registry_sync.configured_storage import bucket_of_settings
 
 # The services' names are their hosts' names; docker-compose.yml knows both and the ports.
 _PORTS = {"registry": 5000, "gateway": 8000, "web": 8000}

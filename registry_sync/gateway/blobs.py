@@ -10,11 +10,11 @@ from accounts import statements
 from accounts.statements import Statement
 from registry_sync import blobs
 from registry_sync.blobs import BlobMissingError
+from registry_sync.configured_storage import bucket
 from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_view, respond
 from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.manifests import is_digest
 from registry_sync.models import Blob, RepositoryBlob
-from registry_sync.storage.configured import bucket
 from registry_sync.upstream import registry, registry_token
 
 

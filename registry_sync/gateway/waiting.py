@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from registry_sync import garbage_counters, garbage_sweep
 from registry_sync.blobs import BlobMissingError
+from registry_sync.configured_storage import storage
 from registry_sync.garbage_counters import Counter
 from registry_sync.gateway.errors import unavailable
 from registry_sync.models import Blob
-from registry_sync.storage.configured import storage
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from accounts.principals import Actor
 from registry_sync import catalog, reports, transactions
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 from registry_sync.client.source import SourceRegistry
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.importing import rows
 from registry_sync.importing.carry import carry
@@ -27,7 +28,6 @@ from registry_sync.importing.sources import RegistrySource, Source, StorageSourc
 from registry_sync.models import Execution, ReportLine, Repository
 from registry_sync.reports import Outcome
 from registry_sync.runs import Run
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "import"
 STORAGE = "storage"

@@ -10,13 +10,13 @@ from accounts.errors import BadRequest, Conflict
 from accounts.models import Project
 from registry_sync import garbage_epoch, recount
 from registry_sync.bulk import actor_of
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.reconciling import contents, links
 from registry_sync.reconciling.drift import Drift, Ledger
 from registry_sync.runs import Run
 from registry_sync.storage.base import Storage
-from registry_sync.storage.configured import storage as configured_storage
 
 KIND = "reconcile"
 QUOTA = "quota"

@@ -53,10 +53,10 @@ from registry_sync import (
     upstream,
 )
 from registry_sync.client.registry import RegistryClient
+from registry_sync.configured_storage import storage
 from registry_sync.gateway import blobs, precheck, push, uploads
 from registry_sync.models import Artifact, Blob, Repository, RepositoryBlob, Tag
 from registry_sync.storage.base import Link
-from registry_sync.storage.configured import storage
 from registry_sync.upstream import registry_token
 from tests import bare_registry
 from tests.conftest import make_user

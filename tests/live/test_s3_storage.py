@@ -1,5 +1,6 @@
 """What only a bucket can do to us: late deletions, answers that do not come, uploads in parts."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_without_versions_a_deletion_without_an_answer_is_waited_out(
     storage = S3Storage(bucket)
     service.client().put_object(Bucket=bucket.name, Key=KEY, Body=CONTENT)
     slept: list[float] = []
-    monkeypatch.setattr(s3_objects.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     deleting = storage._objects._deleting
     real, calls = deleting.delete_object, []
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import dispatch, executions, fsck, scrub, tasks, upstream
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.findings import Finding
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.models import (
@@ -27,7 +28,6 @@ from registry_sync.models import (
     Tag,
     Task,
 )
-from registry_sync.storage.configured import storage as configured_storage
 from registry_sync.storage.filesystem import blob_path
 from tests.conftest import Cast
 from tests.factories import digest_of, make_image, make_index, make_repository, push_image

@@ -16,7 +16,7 @@ from portal.stack import checks, home, preparation, programs, render
 from portal.stack.errors import CannotStart
 from portal.stack.launch import end_leftovers
 from portal.stack.supervision import Supervision
-from registry_sync.storage.configured import bucket_of_settings
+from registry_sync.configured_storage import bucket_of_settings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

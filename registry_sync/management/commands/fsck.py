@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.errors import DomainError
+from registry_sync.configured_storage import is_in_reach
 from registry_sync.fsck import Depth, findings, parameters_of
-from registry_sync.storage.configured import is_in_reach
 
 
 class Command(BaseCommand):

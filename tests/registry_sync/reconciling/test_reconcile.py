@@ -11,6 +11,7 @@ from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import dispatch, fsck, garbage_epoch, garbage_figures, tasks, upstream
 from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.garbage_epoch import InterlockError
 from registry_sync.models import (
     Artifact,
@@ -24,7 +25,6 @@ from registry_sync.models import (
     StorageEpoch,
 )
 from registry_sync.reconciling import engine
-from registry_sync.storage.configured import storage as configured_storage
 from registry_sync.storage.filesystem import blob_path
 from tests.factories import Image, digest_of, make_image, make_index, make_repository, push_image
 from tests.registry_sync.plain_storage import layer_link, put_blob, put_image, revision_link
