@@ -22,6 +22,7 @@ from registry_sync.tag_filters import tags_for_people
 _RECENT = 6
 # Tags read to find the recent pushes: several tags of one push are one line.
 _RECENT_TAGS = 30
+_COUNTED_TAGS = 10_000
 
 
 @require_safe
@@ -33,12 +34,13 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     require(principal, "repository:list", found)
     repositories = Repository.objects.pushed().filter(project=found)
     tags = tags_for_people(Tag.objects.filter(repository__project=found))
-    recent = with_artifacts(tags).select_related("artifact", "repository__project")
-    rows = tag_rows(recent.order_by("-pushed_at", "-id")[:_RECENT_TAGS], tool_of(request))
+    rows = tag_rows(_recent(repositories, tags), tool_of(request))
     own = rights(principal, [found])[found.pk]
     context = frame(request, found, "overview", own=own) | {
         "repository_count": repositories.count(),
-        "tag_count": tags.count(),
+        # An exact number of hundreds of thousands would cost more than the rest of the page.
+        "tag_count": tags.order_by()[: _COUNTED_TAGS + 1].values("pk").count(),
+        "most_tags": _COUNTED_TAGS,
         "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
         "pushes": one_per_artifact(rows)[:_RECENT],
         "pulls": pull_columns(statistics.days_of_project(found.pk)),
@@ -47,6 +49,19 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
         "tiles": _storage(repositories, found),
     }
     return render(request, "projects/overview.html", context)
+
+
+def _recent(repositories: QuerySet[Repository], tags: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Return the tags that were pushed last, found by way of the repositories pushed to last."""
+    latest = list(
+        repositories.order_by("-pushed_at", "-pk").values_list("pk", "pushed_at")[:_RECENT]
+    )
+    since = min((at for _pk, at in latest if at), default=None)
+    rows = with_artifacts(tags.filter(repository__in=[pk for pk, _at in latest]))
+    if since is not None:
+        rows = rows.filter(pushed_at__gte=since)
+    rows = rows.select_related("artifact", "repository__project")
+    return rows.order_by("-pushed_at", "-id")[:_RECENT_TAGS]
 
 
 def _storage(repositories: QuerySet[Repository], project: Project) -> list[Tile]:

@@ -26,6 +26,8 @@ from registry_sync.tag_filters import tags_for_people
 # So many of each kind: beside the field, and on the page.
 _FEW, _MANY = 5, 50
 _MAX_LENGTH = 512
+# Tags are looked for in so many repositories that match, those pushed to last.
+_MOST_REPOSITORIES = 200
 _MAX_WORDS = 6
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 # host/project/repository:tag@digest, where host, tag and digest may be missing.
@@ -148,10 +150,15 @@ def _tags(words: list[str], principal: Principal, limit: int) -> list[Hit]:
     """The last word is the tag's, those before it the repository's."""
     *place, name = words
     allowed = projects_where(principal, "tag:list")
-    rows = tags_for_people(Tag.objects.filter(repository__project__in=allowed))
-    rows = rows.filter(
-        _every(place, "repository__path", "repository__project__name"), name__icontains=name
-    )
+    rows = tags_for_people(Tag.objects.filter(name__icontains=name))
+    if place:
+        # The repositories first: there are far fewer of them than tags.
+        repositories = Repository.objects.pushed().filter(project__in=allowed)
+        repositories = repositories.filter(_every(place, "path", "project__name"))
+        latest = repositories.order_by("-pushed_at", "-pk").values_list("pk", flat=True)
+        rows = rows.filter(repository__in=list(latest[:_MOST_REPOSITORIES]))
+    else:
+        rows = rows.filter(repository__project__in=allowed)
     rows = rows.select_related("repository__project", "artifact")
     return [
         Hit(
