@@ -151,7 +151,8 @@ DIFFERENCES = (
     ),
     (
         "Deleting",
-        "Repositories, artifacts, tags and projects go to the trash, from which they can be restored "
+        "Repositories, artifacts, tags and projects go to the trash, from which they can be "
+        "restored "
         "for as many days as the project says (`trash_days`).",
         "People delete the wrong thing.",
     ),
@@ -163,7 +164,8 @@ DIFFERENCES = (
     ),
     (
         "Retention: what always stays",
-        "Immutable and pinned tags, digests that a cluster reported in use (`POST /in-use`), what an "
+        "Immutable and pinned tags, digests that a cluster reported in use (`POST /in-use`), "
+        "what an "
         "index needs (one in the trash too), what belongs to an image that is here.",
         "Images that run, and parts of images, were lost to rules.",
     ),
@@ -186,14 +188,17 @@ DIFFERENCES = (
     ),
     (
         "Retention: rules",
-        "Equal times are told apart by the artifact's number; `latestPatchesN` keeps the last patches "
-        "of each minor version; a rule that repeats or contradicts another, or excludes everything, "
+        "Equal times are told apart by the artifact's number; `latestPatchesN` keeps the last "
+        "patches "
+        "of each minor version; a rule that repeats or contradicts another, or excludes "
+        "everything, "
         "is refused with 400.",
         "The same rules must give the same answer every time.",
     ),
     (
         "Retention: runs",
-        "One task is one repository of a run; `job_id` is the run's number. A run can be taken back: "
+        "One task is one repository of a run; `job_id` is the run's number. A run can be "
+        "taken back: "
         "`POST /projects/{project}/executions/{id}/undo`.",
         "Removals are decided for the whole project before the first is made.",
     ),
