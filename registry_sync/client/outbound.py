@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -126,6 +127,7 @@ def _may_connect(text: str, reach: Reach) -> bool:
     return reach.allows(ipaddress.ip_address(text.partition("%")[0]))
 
 
+@lru_cache(maxsize=16)
 def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
     """Pools of connections that go only where they may."""
 
