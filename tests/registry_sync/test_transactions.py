@@ -131,7 +131,8 @@ def test_two_that_wait_for_each_other_both_succeed() -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert dict(Configuration.objects.values_list("key", "value")) == {"a": 2, "b": 2}
-    assert len(tries) == 3
+    # At least one of them had to begin again.
+    assert len(tries) >= 3
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has many writers")
