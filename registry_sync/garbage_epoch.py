@@ -31,17 +31,17 @@ def require(storage: Storage) -> None:
     elif row is None:
         raise InterlockError(
             "the storage belongs to another database, or to one that was emptied: "
-            "nothing is removed until `manage.py reconcile` has passed"
+            "nothing is removed until `manage.py reconcile --adopt` has passed"
         )
     elif not marker:
         raise InterlockError(
             "the storage has lost its marker, or is another one: "
-            "nothing is removed until `manage.py reconcile` has passed"
+            "nothing is removed until `manage.py reconcile --adopt` has passed"
         )
     elif marker not in {row.current, row.previous}:
         raise InterlockError(
             "the database is older than the storage, as after a restored backup: "
-            "nothing is removed until `manage.py reconcile` has passed"
+            "nothing is removed until `manage.py reconcile --adopt` has passed"
         )
 
 
