@@ -15,7 +15,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from registry_sync.configured_storage import bucket
 from registry_sync.models import WorkerHeartbeat
+from registry_sync.storage.base import StorageUnavailableError
 
 _REGISTRY_TIMEOUT = 2.0
 # Beat asks every 15 s for a sign of life.
@@ -77,6 +79,13 @@ def _registry() -> str:
 
 
 def _storage() -> str:
+    stored = bucket()
+    if stored is not None:
+        try:
+            stored.read_marker()
+        except StorageUnavailableError:
+            return "The bucket cannot be used."
+        return ""
     root = settings.MOORAGE_STORAGE_ROOT
     if not root.is_dir():
         return "The storage directory is missing."

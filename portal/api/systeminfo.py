@@ -82,7 +82,9 @@ class SystemInfo(Endpoint):
                 "current_time": timezone.now(),
                 "project_creation_restriction": now["project_creation_restriction"],
                 "read_only": now["read_only"],
-                "registry_storage_provider_name": "filesystem",
+                "registry_storage_provider_name": "s3"
+                if settings.MOORAGE_S3_BUCKET
+                else "filesystem",
             }
         return Response(GeneralInfoOutput(shown).data)
 
@@ -95,6 +97,8 @@ class Volumes(Endpoint):
 
     def get(self, request: Request) -> Response:
         """Show the size of the storage, and what of it is free."""
+        if settings.MOORAGE_S3_BUCKET:
+            raise NotFound("The storage is a bucket, which has no size.")
         try:
             disk = shutil.disk_usage(settings.MOORAGE_STORAGE_ROOT)
         except OSError as error:

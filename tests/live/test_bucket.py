@@ -27,6 +27,7 @@ from registry_sync import dispatch, garbage, tasks, trash
 from registry_sync.models import Artifact
 call_command("fsck", "--deep")
 call_command("reconcile", "--here")
+call_command("import_registry", "--here")
 Project.objects.update(trash_days=0)
 artifact = Artifact.objects.get(repository__path="checked")
 trash.delete_artifact(artifact.repository, artifact.digest, actor=SYSTEM_ACTOR)
@@ -113,6 +114,10 @@ def test_garbage_leaves_it_and_checks_look_into_it(own: Stack, bucket: Bucket, i
     said = run_in(own, _CHECK_AND_COLLECT)
     assert said.count("; 0 findings") == 2, said
     assert "0 differences are left" in said
+    # An import in place reads the bucket, and finds everything here.
+    assert "unchanged: " in said
+    assert "done: " not in said
+    assert "left out" not in said, said
     assert said.count("collection succeeded") == 2, said
     assert storage.links("library/checked", "manifest") == {}, said
     assert storage.size(manifest) is None

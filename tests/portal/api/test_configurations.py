@@ -128,6 +128,12 @@ class TestSystemInfo:
         (storage,) = told(caller("admin").get("systeminfo/volumes"))["storage"]
         assert 0 <= storage["free"] <= storage["total"]
 
+    def test_a_bucket_has_no_size(self, caller: Callers, settings: Any) -> None:
+        settings.MOORAGE_S3_BUCKET = "somewhere"
+        assert caller("admin").get("systeminfo/volumes").status_code == 404
+        shown = told(caller("admin").get("systeminfo"))
+        assert shown["registry_storage_provider_name"] == "s3"
+
     def test_a_certificate(self, caller: Callers, settings: Any, tmp_path: Any) -> None:
         settings.MOORAGE_HOME = tmp_path
         (tmp_path / "ca.crt").write_bytes(b"certificate")
