@@ -4,6 +4,7 @@ No proxies, no ``.netrc``, no redirects, no compressed bodies; a name is resolve
 connection goes to an address that was looked at.
 """
 
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -18,12 +19,13 @@ from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from registry_sync.client.errors import RegistryUnavailableError
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
+_LEFT_BYTES = 64 * 1024
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -95,6 +97,19 @@ def send(made: requests.Session, method: str, url: str, **options: Any) -> reque
     except (requests.RequestException, ValueError) as error:
         host = urlsplit(url).hostname
         raise RegistryUnavailableError(f"{host} does not answer") from error
+
+
+def release(response: requests.Response) -> None:
+    """Be done with an answer: what little is left of it is read, so that its connection serves on.
+
+    Closing one that was not read to its end closes the connection too.
+    """
+    length = response.headers.get("Content-Length", "0")
+    is_head = response.request.method == "HEAD"
+    if is_head or (length.isdigit() and int(length) <= _LEFT_BYTES):
+        with contextlib.suppress(HTTPError):
+            response.raw.read(_LEFT_BYTES)
+    response.close()
 
 
 def _connect(connection: HTTPConnection, reach: Reach) -> socket.socket:

@@ -249,19 +249,21 @@ class RemoteRegistry(SourceRegistry):
             if response.status_code == 401 and not has_asked:
                 has_asked = True
                 challenge = response.headers.get("WWW-Authenticate", "")
-                response.close()
+                outbound.release(response)
                 self._authorization[scope] = self._answer(challenge, scope)
             elif response.status_code in _BUSY and waits > 1:
                 waits -= 1
-                response.close()
+                outbound.release(response)
                 self.pause(_wait_of(response))
             else:
                 break
             if not is_repeatable:
                 # Its bytes are read: whoever has them sends them again.
                 raise RegistryUnavailableError("the registry did not take the bytes at once")
-        with response:
+        try:
             yield response
+        finally:
+            outbound.release(response)
 
     def _once(
         self,

@@ -139,16 +139,18 @@ class SourceRegistry:
         response = self._send(method, path, scope, headers or {})
         if response.status_code == 401:
             challenge = response.headers.get("WWW-Authenticate", "")
-            response.close()
+            outbound.release(response)
             self._authorization[scope] = self._answer(challenge, scope)
             response = self._send(method, path, scope, headers or {})
         if response.is_redirect and method in {"GET", "HEAD"}:
             # A registry on object storage sends the bytes from there; no credentials go along.
             location = urljoin(f"{self._base}{path}", response.headers["Location"])
-            response.close()
+            outbound.release(response)
             response = outbound.send(self._session, method, location)
-        with response:
+        try:
             yield response
+        finally:
+            outbound.release(response)
 
     def _send(
         self, method: str, path: str, scope: str, headers: dict[str, str]

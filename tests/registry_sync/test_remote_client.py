@@ -31,6 +31,8 @@ class Asked:
     path: str
     authorization: str
     body: bytes
+    # The port from which it came: each connection has one of its own.
+    peer: int
 
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -79,7 +81,7 @@ def _served() -> Iterator[Server]:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
             authorization = self.headers.get("Authorization", "")
-            asked = Asked(self.command, self.path, authorization, body)
+            asked = Asked(self.command, self.path, authorization, body, self.client_address[1])
             made.asked.append(asked)
             status, headers, content = made.answer(asked)
             self.send_response(status)
@@ -296,3 +298,16 @@ def test_an_address_that_may_not_be_reached_is_not_connected_to(server: Server) 
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(ValueError, match="looks like"):
         RemoteRegistry(url)
+
+
+def test_one_connection_serves_many_requests(server: Server) -> None:
+    place = {"Location": "/v2/a/b/blobs/uploads/1", "Docker-Content-Digest": DIGEST}
+    statuses = {"HEAD": 404, "POST": 202, "PUT": 201}
+    server.answer = lambda asked: (statuses[asked.method], place, b"")
+    client = server.client()
+    for _number in range(3):
+        assert not client.has_blob("a/b", DIGEST)
+        client.put_blob("a/b", DIGEST, len(CONTENT), opener(CONTENT))
+        client.put_manifest("a/b", "v1", "application/json", b"{}")
+    assert len(server.asked) == 12
+    assert len({asked.peer for asked in server.asked}) == 1
