@@ -1,9 +1,13 @@
 """What counts as a pull, whose it is, and what is shown of it."""
 
 import datetime
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -191,6 +195,37 @@ class TestWriting:
         pull(app, [f"v{number}" for number in range(10)], timezone.now())
         assert statistics.flush() == 10
         assert PullDay.objects.count() == 11
+
+
+# As a server does: its threads are daemons, and nothing of theirs is waited for at the end.
+PROCESS = """
+import threading
+import django
+django.setup()
+from django.conf import settings
+from accounts.principals import ANONYMOUS, Actor
+from registry_sync import statistics
+settings.MOORAGE_PULL_FLUSH_SECONDS = 60
+statistics.flush = lambda: print("written:", len(statistics._noted))
+def serve():
+    statistics.note(1, digest="sha256:0", tag="v1", actor=Actor(ANONYMOUS))
+server = threading.Thread(target=serve, daemon=True)
+server.start()
+server.join()
+"""
+
+
+def test_a_process_that_ends_writes_what_it_noted() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROCESS],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "written: 1\n", ended.stderr
 
 
 def pull(repository: Repository, tags: list[str], at: datetime.datetime) -> None:
