@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import credentials
-from accounts.errors import DomainError
+from accounts.errors import Conflict, DomainError
 from accounts.models import User
 from accounts.principals import Actor
-from registry_sync import dispatch, reports, tasks
+from registry_sync import dispatch, executions, reports, tasks
 from registry_sync.importing import engine
 from registry_sync.importing.engine import STORAGE, Terms
 from registry_sync.models import Execution, ReportLine, State, Task
@@ -67,9 +67,8 @@ class Command(BaseCommand):
         )
         try:
             parameters = engine.parameters_of(terms)
-            execution = dispatch.start(
-                engine.KIND, actor=_actor(options["user"]), parameters=parameters
-            )
+            actor = _actor(options["user"])
+            execution = _order(actor, parameters, is_here=options["here"])
             if options["here"]:
                 tasks.run_here(execution.tasks.get().pk)
         except DomainError as error:
@@ -110,6 +109,21 @@ def _source(text: str) -> str:
     if text != STORAGE and "://" not in text:
         raise ArgumentTypeError("storage, or an address like https://registry.example.com")
     return text
+
+
+def _order(actor: Actor, parameters: dict[str, Any], *, is_here: bool) -> Execution:
+    """Make the execution; done here, one that died before goes on where no worker has taken it."""
+    try:
+        return dispatch.start(engine.KIND, actor=actor, parameters=parameters)
+    except Conflict:
+        if not is_here:
+            raise
+        # What was killed is free again once its lease has ended.
+        executions.sweep(tasks.KINDS)
+        waiting = Task.objects.filter(kind=engine.KIND, state=State.QUEUED).first()
+        if waiting is None or waiting.execution.parameters != parameters:
+            raise
+        return waiting.execution
 
 
 def _actor(name: str) -> Actor:
