@@ -1,4 +1,4 @@
-"""What was read of layers and images: made from their bytes, and made anew from them at any time."""
+"""What was read of layers and images; it can be made anew from their bytes at any time."""
 
 from django.db import models
 

@@ -329,14 +329,14 @@ def test_retention(harbor: HarborClient, stack: Stack, image: Path) -> None:
         assert stack.push(image, f"{name}/{tag}:{tag}").returncode == 0
     templates = harbor.call("get_retention_metadata")["templates"]
     assert "latestPushedK" in [template["rule_template"] for template in templates]
-    tag = model("RetentionSelector", kind="doublestar", decoration="matches", pattern="pr-*")
+    chosen = model("RetentionSelector", kind="doublestar", decoration="matches", pattern="pr-*")
     scope = model("RetentionSelector", kind="doublestar", decoration="repoMatches", pattern="**")
     rule = model(
         "RetentionRule",
         action="retain",
         template="nothing",
         params={},
-        tag_selectors=[tag],
+        tag_selectors=[chosen],
         scope_selectors={"repository": [scope]},
     )
     project = harbor.call("get_project", name)["project_id"]

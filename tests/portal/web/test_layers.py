@@ -228,7 +228,6 @@ class TestExplorer:
         with django_assert_max_num_queries(45):
             assert client.get(page(artifact, "?path=same")).status_code == 200
 
-
     def test_the_trend_of_the_repository(
         self, cast: Cast, artifact: Artifact, app: Repository, storage: Path, signed_in: SignedIn
     ) -> None:
