@@ -45,14 +45,7 @@ def report(images: Collection[Used], *, place: str, hours: int, actor: Actor) ->
     What belongs to other registries, or to projects that the caller may not pull from, is left
     out and only counted. True for so many hours. Raises ``BadRequest`` (with ``field``).
     """
-    if not _PLACE.fullmatch(place):
-        raise BadRequest(_("The name has letters, digits and . _ / - only."), field="cluster")
-    if not 1 <= hours <= MAX_HOURS:
-        message = _("Hours are a number from 1 to %(max)d.") % {"max": MAX_HOURS}
-        raise BadRequest(message, field="hours")
-    if len(images) > MAX_IMAGES:
-        message = _("At most %(max)d images in one report.") % {"max": MAX_IMAGES}
-        raise BadRequest(message, field="images")
+    _check(place, hours, len(images))
     now = timezone.now()
     projects = {
         project.name: project
@@ -90,6 +83,17 @@ def report(images: Collection[Used], *, place: str, hours: int, actor: Actor) ->
     detail = {"images": len(found), "ignored": ignored, "hours": hours}
     audit.record(actor, "report_in_use", place, detail=detail)
     return Receipt(len(found), ignored)
+
+
+def _check(place: str, hours: int, count: int) -> None:
+    if not _PLACE.fullmatch(place):
+        raise BadRequest(_("The name has letters, digits and . _ / - only."), field="cluster")
+    if not 1 <= hours <= MAX_HOURS:
+        message = _("Hours are a number from 1 to %(max)d.") % {"max": MAX_HOURS}
+        raise BadRequest(message, field="hours")
+    if count > MAX_IMAGES:
+        message = _("At most %(max)d images in one report.") % {"max": MAX_IMAGES}
+        raise BadRequest(message, field="images")
 
 
 def places_of(project: Project, digests: Iterable[str]) -> dict[str, list[DigestInUse]]:

@@ -18,7 +18,7 @@ from portal.api.base import SignedIn
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page
-from portal.api.retentions import RetentionInput
+from portal.api.retention_output import RetentionInput
 from registry_sync import in_use, pins, retention_preview
 from registry_sync.in_use import Receipt, Used
 from registry_sync.models import DigestInUse, RetentionPolicy, TagPin
