@@ -1,7 +1,7 @@
 """What nothing needs any more: which digests, why, how many bytes, and of whom.
 
-The digests that artifacts need, those in the trash included, are staged once in a table of this
-connection; what is not among them is found by one set operation, not by a question per manifest.
+What no artifact needs, those in the trash included, is found by one set operation, not by a
+question for each manifest, and staged in a table of this connection.
 """
 
 import datetime
@@ -64,17 +64,12 @@ def stage(storage: Storage, *, before: datetime.datetime) -> Totals:
     clear()
     digest = 'varchar(71) COLLATE "C"' if connection.vendor == "postgresql" else "varchar(71)"
     statements.run_once(
-        Statement(_EDGES),
-        Statement(_INDEX),
         Statement(
             "CREATE TEMPORARY TABLE garbage_candidate "
             f"(digest {digest} PRIMARY KEY, size bigint, reason varchar(16) NOT NULL)"
         ),
+        Statement(_STAGE, [statements.moment(before)]),
     )
-    if connection.vendor == "postgresql":
-        statements.run_once(Statement("ANALYZE garbage_edge"))
-    limit = statements.moment(before)
-    statements.run_once(Statement(_STAGE, [limit]))
     if connection.vendor == "postgresql":
         statements.run_once(Statement("ANALYZE garbage_candidate"))
     statements.run_once(*(Statement(sql) for sql in _EXPLAIN))
@@ -82,20 +77,14 @@ def stage(storage: Storage, *, before: datetime.datetime) -> Totals:
     return totals()
 
 
-# One row for each use; both questions, which digests and which links, are put to this table.
-_EDGES = """
-CREATE TEMPORARY TABLE garbage_edge AS
-SELECT a.repository_id, u.digest FROM registry_sync_artifactblob u
-JOIN registry_sync_artifact a ON a.id = u.artifact_id
-UNION ALL SELECT repository_id, digest FROM registry_sync_artifact
-"""
-_INDEX = "CREATE INDEX garbage_edge_digest ON garbage_edge (digest, repository_id)"
+# PostgreSQL makes two hash anti-joins of it, SQLite looks into two indexes for each row.
 _STAGE = """
 INSERT INTO garbage_candidate (digest, size, reason)
 SELECT b.digest, b.size, CASE WHEN b.released_at IS NULL THEN 'unused' ELSE 'purged' END
 FROM registry_sync_blob b
 WHERE b.state = 'live' AND b.touched_at < %s
-AND NOT EXISTS (SELECT 1 FROM garbage_edge e WHERE e.digest = b.digest)
+AND NOT EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
+AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)
 """
 # The order matters: what comes later is the stronger evidence.
 _EXPLAIN = (
@@ -131,10 +120,7 @@ def _measure(storage: Storage) -> None:
 
 def clear() -> None:
     """Drop what was staged."""
-    statements.run_once(
-        Statement("DROP TABLE IF EXISTS garbage_candidate"),
-        Statement("DROP TABLE IF EXISTS garbage_edge"),
-    )
+    statements.run_once(Statement("DROP TABLE IF EXISTS garbage_candidate"))
 
 
 def totals(reason: Reason | None = None) -> Totals:

@@ -21,7 +21,7 @@ _PAGE = 5000
 
 
 def count(before: datetime.datetime) -> int:
-    """Count them; ``garbage_candidates.stage`` was called before."""
+    """Count them; ``before``: only what was last touched earlier."""
     sql = f"SELECT count(*) FROM ({_OLD}) AS old"  # noqa: S608 - our own text
     ((found,),) = statements.run_once(Statement(sql, [statements.moment(before), 0]))
     return int(found)
@@ -53,8 +53,14 @@ def _batches(before: datetime.datetime, size: int) -> Iterator[list[int]]:
 _OLD = """
 SELECT l.id FROM registry_sync_repositoryblob l
 JOIN registry_sync_blob b ON b.digest = l.digest AND b.state = 'live'
-WHERE l.touched_at < %s AND l.id > %s AND NOT EXISTS (
-  SELECT 1 FROM garbage_edge e WHERE e.digest = l.digest AND e.repository_id = l.repository_id)
+WHERE l.touched_at < %s AND l.id > %s
+AND NOT EXISTS (
+  SELECT 1 FROM registry_sync_artifact a
+  WHERE a.repository_id = l.repository_id AND a.digest = l.digest)
+AND NOT EXISTS (
+  SELECT 1 FROM registry_sync_artifactblob u
+  JOIN registry_sync_artifact a ON a.id = u.artifact_id
+  WHERE u.digest = l.digest AND a.repository_id = l.repository_id)
 """
 
 
