@@ -48,7 +48,7 @@ def test_it_goes_on_with_one_that_was_killed(storage: Path, cast: Cast) -> None:
         parameters=engine.parameters_of(engine.Terms(engine.STORAGE)),
     )
     long_ago = timezone.now() - datetime.timedelta(hours=1)
-    Task.objects.update(state=State.RUNNING, lease_until=long_ago, worker="died:1")
+    Task.objects.update(state=State.RUNNING, lease_until=long_ago, worker="died:1", attempts=1)
     Execution.objects.update(state=State.RUNNING)
     assert f"execution {killed.pk}\n" in run()
     killed.refresh_from_db()
