@@ -18,7 +18,7 @@ from bench.store import Image, write_files, write_rows
 
 IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 GROWTH = (IMAGES // 10, IMAGES, IMAGES * 10)
-MANY_TAGS = 1_000
+MANY_TAGS = min(1_000, IMAGES)
 
 
 def main() -> None:
