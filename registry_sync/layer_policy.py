@@ -23,6 +23,8 @@ from registry_sync.models import ImageAnalysis, LayerPolicy
 
 # nginx and clients wait a minute for a manifest's answer.
 _SECONDS = 25
+# Asked at every push, so as cheaply as can be.
+_ENFORCED = "SELECT 1 FROM registry_sync_layerpolicy WHERE project_id = %s AND is_enforced"
 # Reading costs a core: no more pushes than this wait for it in one process.
 _places = threading.BoundedSemaphore(2)
 
