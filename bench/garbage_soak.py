@@ -295,7 +295,7 @@ def _soak(stack: Stack, seconds: float) -> int:
         for tag, image in worker.live.items():
             worker.check(tag, image)
     fsck = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "fsck"],
+        [sys.executable, str(ROOT / "manage.py"), "fsck", "--deep"],
         env=environment(stack.home, stack.port, **stack.settings),
         capture_output=True,
         text=True,
