@@ -1,4 +1,4 @@
-"""The one settings file: core, applications, database, pages, registry, jobs, logging.
+"""The one settings file: core, applications, database, pages, registry, jobs; logging is beside it.
 
 Every value a deployment may change is an environment variable named ``MOORAGE_…``; a secret may
 be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
@@ -14,6 +14,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from django.utils.translation import gettext_lazy as _
+
+from portal.log_settings import LOGGING as LOGGING
 
 # --- Core -------------------------------------------------------------------------------------
 
@@ -390,27 +392,4 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "tick": {"task": "registry_sync.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
-}
-
-# --- Logging ----------------------------------------------------------------------------------
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("MOORAGE_LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "django": {"handlers": [], "propagate": True, "level": "INFO"},
-        # Refused requests are normal in a registry's life and stand in nginx's access log.
-        "django.request": {"handlers": [], "propagate": True, "level": "ERROR"},
-        # Ticks are many and say nothing; jobs are logged by their door.
-        "celery.beat": {"handlers": [], "propagate": True, "level": "WARNING"},
-        "celery.worker.strategy": {"handlers": [], "propagate": True, "level": "WARNING"},
-        "celery.app.trace": {"handlers": [], "propagate": True, "level": "WARNING"},
-        # It misses a host in the address of a broker made of files.
-        "kombu.connection": {"handlers": [], "propagate": True, "level": "ERROR"},
-    },
 }

@@ -6,11 +6,13 @@ from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from accounts.errors import BadRequest
+from accounts.errors import BadRequest, Conflict
 from accounts.principals import Actor
 from portal.api import executions
-from registry_sync import schedules
+from portal.api.endpoint import API_ROOT, Endpoint
+from registry_sync import dispatch, schedules
 from registry_sync.models import Schedule
 
 
@@ -57,6 +59,49 @@ def read(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     serializer.is_valid(raise_exception=True)
     wanted = serializer.validated_data
     return wanted["schedule"], wanted.get("parameters") or {}
+
+
+class JobSchedule(Endpoint):
+    """When a kind of job runs, and the order to run it now; a kind adds permissions and names."""
+
+    kind: str
+    # Below ``/api/v2.0``: where its runs are.
+    address: str
+
+    @staticmethod
+    def parameters_of(wanted: dict[str, Any]) -> dict[str, Any]:
+        """Return the kind's parameters. Raises ``BadRequest`` for what they cannot be."""
+        raise NotImplementedError
+
+    def get(self, request: Request) -> Response:
+        """Show when it runs."""
+        return Response(shown(self.kind))
+
+    def post(self, request: Request) -> Response:
+        """Run it now (``Manual``), or set when it runs where that is not set."""
+        times, parameters = self._read(request)
+        if times["type"] == "Manual":
+            started = dispatch.start(self.kind, actor=self.actor, parameters=parameters)
+            location = f"{API_ROOT}{self.address}/{started.pk}"
+        else:
+            if times["type"] != "None" and Schedule.objects.filter(kind=self.kind).exists():
+                raise Conflict("There is a schedule already; change it with PUT.")
+            save(self.kind, times, parameters, self.actor)
+            location = f"{API_ROOT}{self.address}/schedule"
+        return Response(status=201, headers={"Location": location})
+
+    def put(self, request: Request) -> Response:
+        """Change when it runs; ``None`` lets it run by hand only."""
+        times, parameters = self._read(request)
+        if times["type"] == "Manual":
+            dispatch.start(self.kind, actor=self.actor, parameters=parameters)
+        else:
+            save(self.kind, times, parameters, self.actor)
+        return Response()
+
+    def _read(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        times, parameters = read(request)
+        return times, {} if times["type"] == "None" else self.parameters_of(parameters)
 
 
 def save(kind: str, times: dict[str, Any], parameters: dict[str, Any], actor: Actor) -> None:

@@ -1,21 +1,18 @@
 """The purge of audit rows: its schedule, its runs and their logs."""
 
-from typing import Any
-
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import Conflict
-from portal.api import executions, job_schedules, query
+from portal.api import executions, query
 from portal.api.base import MaySystem
-from portal.api.endpoint import API_ROOT, Endpoint
-from portal.api.job_schedules import PlanOutput, ScheduleInput
+from portal.api.endpoint import Endpoint
+from portal.api.job_schedules import JobSchedule, PlanOutput, ScheduleInput
 from portal.api.openapi import Operation
 from portal.api.paging import Page
-from registry_sync import audit_purge, dispatch
+from registry_sync import audit_purge
 from registry_sync import executions as jobs
-from registry_sync.models import Execution, Schedule
+from registry_sync.models import Execution
 
 _KIND = audit_purge.KIND
 _SORTS = {"id": "pk", "creation_time": "created_at", "update_time": "finished_at"}
@@ -99,9 +96,12 @@ class PurgeLog(Endpoint):
         return executions.log_of(list(_find(purge_id).tasks.all()))
 
 
-class PurgeSchedule(Endpoint):
+class PurgeSchedule(JobSchedule):
     """``/system/purgeaudit/schedule``."""
 
+    kind = _KIND
+    address = "/system/purgeaudit"
+    parameters_of = staticmethod(audit_purge.parameters_of)
     permissions = {"GET": ReadPurges, "POST": CreatePurges, "PUT": UpdatePurges}
     operations = {
         "GET": Operation(gives=PlanOutput, name="getPurgeSchedule"),
@@ -109,37 +109,6 @@ class PurgeSchedule(Endpoint):
         "PUT": Operation(takes=ScheduleInput, name="updatePurgeSchedule"),
     }
 
-    def get(self, request: Request) -> Response:
-        """Show when it runs."""
-        return Response(job_schedules.shown(_KIND))
-
-    def post(self, request: Request) -> Response:
-        """Run it now (``Manual``), or set when it runs where that is not set."""
-        times, parameters = _read(request)
-        if times["type"] == "Manual":
-            started = dispatch.start(_KIND, actor=self.actor, parameters=parameters)
-            location = f"{API_ROOT}/system/purgeaudit/{started.pk}"
-        else:
-            if times["type"] != "None" and Schedule.objects.filter(kind=_KIND).exists():
-                raise Conflict("There is a schedule already; change it with PUT.")
-            job_schedules.save(_KIND, times, parameters, self.actor)
-            location = f"{API_ROOT}/system/purgeaudit/schedule"
-        return Response(status=201, headers={"Location": location})
-
-    def put(self, request: Request) -> Response:
-        """Change when it runs; ``None`` lets it run by hand only."""
-        times, parameters = _read(request)
-        if times["type"] == "Manual":
-            dispatch.start(_KIND, actor=self.actor, parameters=parameters)
-        else:
-            job_schedules.save(_KIND, times, parameters, self.actor)
-        return Response()
-
 
 def _find(purge_id: int) -> Execution:
     return executions.find(_KIND, query.row_id(purge_id))
-
-
-def _read(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    times, parameters = job_schedules.read(request)
-    return times, {} if times["type"] == "None" else audit_purge.parameters_of(parameters)
