@@ -32,8 +32,9 @@ _GROUPS = (
 
 
 def called(module: str) -> list[str]:
-    """Return the methods that a module of tests calls."""
-    return sorted(set(_CALL.findall((ROOT / "tests" / "live" / f"{module}.py").read_text())))
+    """Return the methods that tests of the module, and of those named after it, call."""
+    files = (ROOT / "tests" / "live").glob(f"{module}*.py")
+    return sorted({name for file in files for name in _CALL.findall(file.read_text())})
 
 
 def render() -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.harbor import HarborClient
 from tests.live.images import write_image, write_index
 from tests.live.stack import Stack
 
@@ -40,3 +41,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layout = tmp_path_factory.mktemp("index")
     write_index(layout, files={"hello": b"hello\n"})
     return layout
+
+
+@pytest.fixture(scope="module")
+def harbor(stack: Stack) -> Iterator[HarborClient]:
+    """harborapi, signed in as the administrator."""
+    with HarborClient("harborapi", stack) as client:
+        yield client

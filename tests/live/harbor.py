@@ -26,6 +26,11 @@ def model(kind: str, /, **fields: Any) -> dict[str, Any]:
     return {"model": kind, "fields": fields}
 
 
+def number(location: str) -> int:
+    """Return the number at the end of what creating answered."""
+    return int(location.rstrip("/").rpartition("/")[2])
+
+
 class HarborClient:
     """One library, signed in as somebody."""
 
