@@ -25,6 +25,7 @@ from registry_sync.models.executions import (
     WorkerHeartbeat,
 )
 from registry_sync.models.garbage import GarbageCounter, StorageEpoch
+from registry_sync.models.home_pins import HomePin
 from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex, LayerPolicy
@@ -36,7 +37,7 @@ from registry_sync.models.retention import (
     RetentionPolicy,
     TagPin,
 )
-from registry_sync.models.statistics import PullDay, PullTotal
+from registry_sync.models.statistics import PullDay, PullTotal, PushDay
 from registry_sync.models.storage import ProjectStorage, StorageSnapshot
 from registry_sync.models.trash import TrashEntry
 
@@ -49,6 +50,7 @@ __all__ = [
     "DigestInUse",
     "Execution",
     "GarbageCounter",
+    "HomePin",
     "ImageAnalysis",
     "ImmutableRule",
     "Label",
@@ -62,6 +64,7 @@ __all__ = [
     "ProjectUsage",
     "PullDay",
     "PullTotal",
+    "PushDay",
     "QueuePause",
     "RemoteRegistry",
     "ReplicationPolicy",

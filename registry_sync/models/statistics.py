@@ -63,3 +63,29 @@ class PullDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.repository_id} {self.reference} {self.day}: {self.count}"
+
+
+class PushDay(models.Model):
+    """The pushes of tags by clients into a repository on one day (UTC)."""
+
+    repository = models.ForeignKey(
+        "registry_sync.Repository",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    day = models.DateField()
+    # Of these, how many by robots.
+    count = models.BigIntegerField(default=0)
+    by_robots = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "day"], name="push_day_unique")
+        ]
+        indexes = [models.Index(fields=["day"], name="push_day_age")]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id} {self.day}: {self.count}"
