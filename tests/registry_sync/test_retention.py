@@ -5,23 +5,19 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from accounts import projects
-from accounts.errors import BadRequest, Conflict
+from accounts.errors import Conflict
 from accounts.models import OutboxEvent, Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import (
     bulk,
     executions,
     retention,
-    retention_notices,
     retention_policies,
     tasks,
     trash,
 )
-from registry_sync.executions import Origin
 from registry_sync.models import (
     Artifact,
     DigestInUse,
@@ -30,83 +26,31 @@ from registry_sync.models import (
     PullTotal,
     Repository,
     RetentionOutcome,
-    RetentionPolicy,
-    Schedule,
     State,
     Tag,
     TagPin,
     Task,
     TrashEntry,
 )
-from registry_sync.retention_plan import Totals, judged
+from registry_sync.retention_plan import judged
 from registry_sync.retention_policies import Terms, reading_of
 from tests.factories import descriptor, make_image, make_index, make_repository, push_image
 from tests.registry_sync.jobs import Broker
+from tests.registry_sync.retaining import (
+    OLD_PRS,
+    age,
+    confirmed,
+    make_app,
+    perform,
+    policy_of,
+    rule,
+)
 from tests.registry_sync.trashing import live_in, recount, tags_of
-
-
-def rule(template: str, parameter: int = 0, tags: str = "**", **more: Any) -> dict[str, Any]:
-    """A rule as Harbor's clients send it."""
-    return {
-        "template": template,
-        "action": "retain",
-        "params": {template: parameter} if parameter else {},
-        "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": tags}],
-        "scope_selectors": {
-            "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}]
-        },
-        **more,
-    }
-
-
-def age(repository: Repository, **days: int) -> None:
-    """Let tags and their images have been pushed so many days ago; ``pr_1`` is ``pr-1``."""
-    for name, count in days.items():
-        at = timezone.now() - datetime.timedelta(days=count)
-        tags = Tag.objects.filter(repository=repository, name=name.replace("_", "-"))
-        Artifact.objects.filter(tags__in=tags).update(pushed_at=at)
-        tags.update(pushed_at=at)
-
-
-def policy_of(project: Project, *rules: dict[str, Any], **more: Any) -> RetentionPolicy:
-    """Make a policy."""
-    terms = Terms(rules, **more)
-    return retention_policies.create(project, terms=terms, actor=SYSTEM_ACTOR)
-
-
-def confirmed(policy: RetentionPolicy) -> RetentionPolicy:
-    """Confirm whatever it removes."""
-    return retention_policies.confirm(
-        policy, version=policy.version, percent=100, empties=True, actor=SYSTEM_ACTOR
-    )
-
-
-def perform(policy: RetentionPolicy, *, is_dry: bool = False, trigger: str = "manual") -> Task:
-    """Order a run and do it as a worker does."""
-    execution = executions.create(
-        retention.KIND,
-        actor=SYSTEM_ACTOR,
-        policy_id=policy.pk,
-        project_id=policy.project_id,
-        parameters={"dry_run": is_dry},
-        origin=Origin(trigger),
-    )
-    tasks.run_task(execution.tasks.get().pk)
-    return execution.tasks.get()
 
 
 @pytest.fixture
 def app(team: Project, broker: Broker) -> Repository:
-    """``team/app`` with v1 to v4 and pr-1 to pr-4, pushed one to four weeks ago."""
-    repository = make_repository(team)
-    for number in range(1, 5):
-        push_image(repository, tag=f"v{number}")
-        push_image(repository, tag=f"pr-{number}")
-        age(repository, **{f"v{number}": 7 * number, f"pr_{number}": 7 * number})
-    return repository
-
-
-OLD_PRS = rule("nDaysSinceLastPush", 15, "pr-*")
+    return make_app(team)
 
 
 class TestRun:
@@ -381,101 +325,3 @@ class TestBrake:
         confirmed(policy)
         perform(policy, trigger=Execution.Trigger.SCHEDULE)
         assert len(tags_of(app)) == 6
-
-
-@pytest.mark.parametrize(
-    ("rules", "words"),
-    [
-        ([rule("latestPushedK", 0)], "whole number"),
-        ([rule("latestPushedK", 10**7)], "whole number"),
-        ([rule("unknown", 1)], "no template"),
-        ([rule("always", tags="{a")], "not closed"),
-        ([rule("always", tags="")], "empty"),
-        ([rule("always")] * 2, "the same as rule 1"),
-        ([rule("always"), rule("nothing")], "contradicts rule 1"),
-        ([rule("latestPushedK", n + 1) for n in range(16)], "at most 15"),
-        ([rule("always", action="delete")], "retain"),
-        ([rule("always", tag_selectors=[{"decoration": "excludes", "pattern": "**"}])], "nothing"),
-        ([rule("always", tag_selectors=[{"decoration": "likes", "pattern": "a"}])], "matches"),
-        ([rule("always", tag_selectors=[{"kind": "label"}])], "doublestar"),
-        ([rule("always", tag_selectors="x")], "list"),
-        ([rule("always", scope_selectors={"tag": []})], "repository only"),
-        (["always"], "object"),
-    ],
-)
-def test_policies_that_are_refused(team: Project, rules: list[Any], words: str) -> None:
-    with pytest.raises(BadRequest, match=words) as caught:
-        policy_of(team, *rules)
-    assert caught.value.field == "rules"
-    assert not RetentionPolicy.objects.exists()
-
-
-choices = st.sampled_from(
-    [
-        rule("latestPushedK", 1),
-        rule("latestPushedK", 2, "v*"),
-        rule("nDaysSinceLastPush", 10, "pr-*"),
-        rule("nothing", tags="pr-*"),
-        rule("always", tags="*-1"),
-        rule("latestPatchesN", 1),
-    ]
-)
-
-
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    rules=st.lists(choices, max_size=3, unique_by=str),
-    is_harbor=st.booleans(),
-    held=st.sampled_from(["", "v4", "pr-4"]),
-)
-def test_preview_and_run_agree(
-    team: Project, broker: Broker, rules: list[dict[str, Any]], *, is_harbor: bool, held: str
-) -> None:
-    app = make_repository(team, f"app{Repository.objects.count()}")
-    ImmutableRule.objects.all().delete()
-    RetentionPolicy.objects.all().delete()
-    if held:
-        ImmutableRule.objects.create(project=team, tag_pattern=held)
-    shared = make_image()
-    for number in range(1, 5):
-        push_image(app, shared if number == 2 else make_image(), tag=f"v{number}")
-        push_image(app, shared if number == 2 else make_image(), tag=f"pr-{number}")
-        age(app, **{f"v{number}": 5 * number, f"pr_{number}": 5 * number})
-    policy = confirmed(policy_of(team, *rules, is_harbor=is_harbor))
-    totals, expected = Totals(), set(tags_of(app))
-    for part in judged(team.pk, reading_of(policy), timezone.now()):
-        totals.count(part)
-        if part.repository == app:
-            expected -= {n for v in part.verdicts if not v.is_kept for n in v.image.tags}
-    task = perform(policy)
-    assert (task.state, task.result["tags"]) == (State.SUCCEEDED, totals.removed)
-    assert set(tags_of(app)) == expected
-    assert not held or held in tags_of(app)
-    recount(team)
-
-
-class TestNotices:
-    def tell(self) -> Task:
-        """Run the job of warnings."""
-        execution = executions.create(retention_notices.KIND, actor=SYSTEM_ACTOR)
-        tasks.run_task(execution.tasks.get().pk)
-        return execution.tasks.get()
-
-    def test_owners_are_told_once_what_the_next_run_takes(self, app: Repository) -> None:
-        policy_of(app.project, OLD_PRS, cron="0 0 3 * * *")
-        assert self.tell().result == {"told": 1}
-        assert self.tell().result == {"told": 0}
-        event = OutboxEvent.objects.get(kind="retention.upcoming")
-        assert (event.payload["tags"], event.payload["confirmed"]) == (2, False)
-        assert event.payload["first"] == ["app:pr-3", "app:pr-4"]
-
-    def test_nothing_is_told_where_nothing_goes_or_it_is_far_off(self, app: Repository) -> None:
-        policy = policy_of(app.project, rule("always"), cron="0 0 3 * * *")
-        assert self.tell().result == {"told": 0}
-        far = timezone.now() + datetime.timedelta(days=9)
-        Schedule.objects.filter(policy_id=policy.pk).update(next_at=far)
-        RetentionPolicy.objects.update(rules=[OLD_PRS], warned_slot=None)
-        assert self.tell().result == {"told": 0}
-        assert not OutboxEvent.objects.filter(kind="retention.upcoming").exists()
