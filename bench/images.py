@@ -22,17 +22,48 @@ def push(
     url: str, repository: str, *, token: str = "", size: int = 400 * 1024, layers: int = 1
 ) -> Pushed:
     """Push one image of ``layers`` layers of ``size`` bytes under the tag ``latest``."""
+    contents = [filler(f"{repository} {n} {size}", size) for n in range(layers)]
+    manifest = push_contents(url, repository, "latest", contents, token=token)
+    return Pushed(manifest, digest_of(manifest), digest_of(contents[0]))
+
+
+def push_contents(
+    url: str, repository: str, tag: str, contents: list[bytes], *, token: str = ""
+) -> bytes:
+    """Push one image of these layers; return its manifest."""
+    session = session_of(token)
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}})
+    for content in (config.encode(), *contents):
+        push_blob(session, url, repository, content)
+    manifest = manifest_of(config.encode(), contents)
+    put_manifest(session, url, repository, tag, manifest)
+    return manifest
+
+
+def copy_mounted(url: str, source: str, repository: str, tag: str, *, token: str = "") -> None:
+    """Give another repository the same image, its blobs mounted."""
+    session = session_of(token)
+    found = session.get(
+        f"{url}/v2/{source}/manifests/{tag}", headers={"Accept": MANIFEST}, timeout=60
+    )
+    found.raise_for_status()
+    document = found.json()
+    for blob in (document["config"], *document["layers"]):
+        session.post(
+            f"{url}/v2/{repository}/blobs/uploads/",
+            params={"mount": blob["digest"], "from": source},
+            timeout=60,
+        ).raise_for_status()
+    put_manifest(session, url, repository, tag, found.content)
+
+
+def session_of(token: str = "") -> requests.Session:
+    """A session that uses no proxy, with a token where one is given."""
     session = requests.Session()
     session.trust_env = False
     if token:
         session.headers["Authorization"] = f"Bearer {token}"
-    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}})
-    contents = [filler(f"{repository} {n} {size}", size) for n in range(layers)]
-    for content in (config.encode(), *contents):
-        push_blob(session, url, repository, content)
-    manifest = manifest_of(config.encode(), contents)
-    put_manifest(session, url, repository, "latest", manifest)
-    return Pushed(manifest, digest_of(manifest), digest_of(contents[0]))
+    return session
 
 
 def manifest_of(config: bytes, layers: list[bytes], note: str = "") -> bytes:
