@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
-from registry_sync import executions, garbage_epoch, in_use, queues, relay, statistics
+from registry_sync import executions, garbage_epoch, in_use, push_days, queues, relay, statistics
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
@@ -39,7 +39,8 @@ def run(run: Run) -> None:
         run.check()
     run.log(f"dropped {events} delivered events")
     pulls = statistics.prune((now - _KEEP_PULLS).date())
-    run.log(f"dropped {pulls} days of pulls")
+    pushes = push_days.prune((now - _KEEP_PULLS).date())
+    run.log(f"dropped {pulls} days of pulls, {pushes} of pushes")
     queues.forget_workers()
     run.log(f"dropped {in_use.forget_expired()} reports of what runs, which had expired")
     try:

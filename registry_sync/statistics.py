@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts import statements
 from accounts.models import Project
 from accounts.principals import Actor, Principal
-from registry_sync import transactions
+from registry_sync import push_days, transactions
 from registry_sync.models import PullDay, PullTotal
 
 logger = logging.getLogger(__name__)
@@ -118,6 +118,16 @@ def note(
     _noted.append(Pull(repository_id, digest, tag, actor, now, is_counted))
     if index and len(index) <= _MAX_INDEX_BYTES:
         _remember(caller, index)
+    _start_writing()
+
+
+def note_push(repository_id: int, principal: Principal) -> None:
+    """Take note of a tag that a client pushed; it is written when the pulls are."""
+    push_days.note(repository_id, principal)
+    _start_writing()
+
+
+def _start_writing() -> None:
     if _writer is None and settings.MOORAGE_PULL_FLUSH_SECONDS:
         _start()
 
@@ -161,9 +171,10 @@ def _try_flush() -> None:
     try:
         connection.close_if_unusable_or_obsolete()
         flush()
+        push_days.flush()
     except DatabaseError as error:
         # They are noted still; the next time may find the database there.
-        logger.warning("pulls could not be written: %s", error)
+        logger.warning("pulls and pushes could not be counted: %s", error)
 
 
 def flush() -> int:

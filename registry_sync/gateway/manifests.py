@@ -114,7 +114,9 @@ def _push(request: HttpRequest, name: str, reference: str) -> HttpResponse:
     if ":" in reference and reference != pushed.digest:
         raise ProtocolError(400, "DIGEST_INVALID", "the digest does not match the manifest")
     tag = "" if ":" in reference else reference
-    push_manifest(standing, pushed, tag, actor=standing.actor(request))
+    artifact = push_manifest(standing, pushed, tag, actor=standing.actor(request))
+    if tag:
+        statistics.note_push(artifact.repository_id, standing.principal)
     headers = {
         "Location": f"/v2/{name}/manifests/{pushed.digest}",
         "Docker-Content-Digest": pushed.digest,
