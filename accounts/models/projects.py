@@ -87,6 +87,8 @@ class Project(models.Model):
     registry_key = ByteOrderedCharField(max_length=300, unique=True, editable=False)
     is_public = models.BooleanField(_("Public"), default=False)
     is_read_only = models.BooleanField(_("Read-only"), default=False)
+    # Filled from another registry; nobody pushes into it.
+    is_proxy = models.BooleanField(default=False, db_default=False, editable=False)
     storage_limit = models.BigIntegerField(
         _("Storage limit"), default=-1, help_text=_("In bytes; -1 for no limit.")
     )

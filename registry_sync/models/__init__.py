@@ -29,6 +29,14 @@ from registry_sync.models.home_pins import HomePin
 from registry_sync.models.immutability import ImmutableRule
 from registry_sync.models.labels import ArtifactLabel, Label
 from registry_sync.models.layers import ImageAnalysis, LayerFrame, LayerIndex, LayerPolicy
+from registry_sync.models.proxy_cache import (
+    AbsentPart,
+    BlobFetch,
+    ProxyCache,
+    ProxyCheck,
+    ProxyDay,
+    UpstreamState,
+)
 from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
 from registry_sync.models.reports import ReportLine
 from registry_sync.models.retention import (
@@ -42,11 +50,13 @@ from registry_sync.models.storage import ProjectStorage, StorageSnapshot
 from registry_sync.models.trash import TrashEntry
 
 __all__ = [
+    "AbsentPart",
     "Artifact",
     "ArtifactBlob",
     "ArtifactLabel",
     "ArtifactReference",
     "Blob",
+    "BlobFetch",
     "DigestInUse",
     "Execution",
     "GarbageCounter",
@@ -62,6 +72,9 @@ __all__ = [
     "ProjectBlob",
     "ProjectStorage",
     "ProjectUsage",
+    "ProxyCache",
+    "ProxyCheck",
+    "ProxyDay",
     "PullDay",
     "PullTotal",
     "PushDay",
@@ -83,6 +96,7 @@ __all__ = [
     "Task",
     "TaskLog",
     "TrashEntry",
+    "UpstreamState",
     "Worker",
     "WorkerHeartbeat",
 ]

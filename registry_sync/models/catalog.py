@@ -134,6 +134,9 @@ class Artifact(models.Model):
     pushed_by_name = models.CharField(max_length=255)
     pushed_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
+    # Whether all that it names is here. In a proxy project only: until it is, the manifest is in
+    # the database alone, and ``AbsentPart`` says what is to come.
+    is_complete = models.BooleanField(default=True, db_default=True)
     # The deletion that put it into the trash; empty while it lives.
     trash_entry = models.ForeignKey(
         "registry_sync.TrashEntry",
