@@ -37,7 +37,13 @@ from registry_sync.models.proxy_cache import (
     ProxyDay,
     UpstreamState,
 )
-from registry_sync.models.replication import RemoteRegistry, ReplicationPolicy
+from registry_sync.models.replication import (
+    RegistryCheck,
+    RemoteRegistry,
+    Replica,
+    ReplicationChange,
+    ReplicationPolicy,
+)
 from registry_sync.models.reports import ReportLine
 from registry_sync.models.retention import (
     DigestInUse,
@@ -79,7 +85,10 @@ __all__ = [
     "PullTotal",
     "PushDay",
     "QueuePause",
+    "RegistryCheck",
     "RemoteRegistry",
+    "Replica",
+    "ReplicationChange",
     "ReplicationPolicy",
     "ReportLine",
     "Repository",
