@@ -20,6 +20,7 @@ from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
 from registry_sync import repositories, statistics, trash
 from registry_sync.models import Artifact, Repository
+from registry_sync.search import repository_named
 from registry_sync.statistics import NEVER_PULLED, Pulls
 
 _SORTS = {"name": "path", "creation_time": "created_at", "update_time": "pushed_at"}
@@ -158,20 +159,15 @@ def counts_of(rows: Sequence[Repository]) -> dict[int, int]:
     return dict(counted.values_list("repository_id", "n"))
 
 
-def named(found: QuerySet[Repository], text: str) -> QuerySet[Repository]:
-    """Those whose full name holds the text."""
-    project, slash, path = text.partition("/")
-    wanted = Q(path__icontains=text) | Q(project__name__icontains=text)
-    if slash:
-        wanted |= Q(project__name__iendswith=project, path__istartswith=path)
-    return found.filter(wanted)
-
-
 def _page(found: QuerySet[Repository], request: Request) -> Response:
     found = query.matching(found, request, {"description": "description"}, others=("name",))
     for name, value in query.conditions(request):
         if name == "name":
-            found = named(found, value[1:]) if value.startswith("~") else _exactly(found, value)
+            found = (
+                found.filter(repository_named(value[1:]))
+                if value.startswith("~")
+                else _exactly(found, value)
+            )
     found = query.ordered(found.order_by("project__name", "path"), request, _SORTS)
     page = Page.of(request)
     rows = page.rows(found)

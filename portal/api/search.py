@@ -1,25 +1,22 @@
 """One search over everything that the caller may see."""
 
-import re
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access
-from accounts.models import Project
 from portal.api import projects, query, repositories
 from portal.api.base import Anyone
 from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import listed
+from registry_sync import search
 from registry_sync.models import Artifact, Repository, Tag
 from registry_sync.statistics import NEVER_PULLED, Pulls
 
 # Of each kind; who wants more searches for more.
 LIMIT = 100
-_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{6,64}")
 
 
 class SearchRepositoryOutput(serializers.Serializer[Repository]):
@@ -76,48 +73,19 @@ class Search(Endpoint):
     def get(self, request: Request) -> Response:
         """Search projects, repositories, tags and digests."""
         text = query.text(request, "q").strip()
-        visible = Project.objects.visible_to(self.principal)
-        listable = access.projects_where(self.principal, "repository:list")
-        named = repositories.present().filter(project__in=listable).order_by("path", "pk")
-        found = list(repositories.named(named, text)[:LIMIT])
+        words = search.words_of(text)
+        named = search.repositories(self.principal, words).select_related("project")
+        found = list(named.order_by("path", "pk")[:LIMIT])
         figures = repositories.figures_of(found)
+        projects_named = search.projects(self.principal, words).select_related("owner")
+        tags = search.tags(self.principal, words)[:LIMIT] if words else []
         return Response(
             {
-                "project": projects.output(
-                    visible.filter(name__icontains=text).select_related("owner")[:LIMIT],
-                    self.principal,
-                ),
+                "project": projects.output(projects_named[:LIMIT], self.principal),
                 "repository": listed(SearchRepositoryOutput, found, figures),
-                "tag": _tags(text, self),
-                "artifact": _artifacts(text, self),
+                "tag": listed(SearchTagOutput, tags),
+                "artifact": listed(
+                    SearchArtifactOutput, search.artifacts(self.principal, text)[:LIMIT]
+                ),
             }
         )
-
-
-def _tags(text: str, endpoint: Endpoint) -> list[Any]:
-    if not text:
-        return []
-    allowed = access.projects_where(endpoint.principal, "tag:list")
-    found = (
-        Tag.objects.filter(repository__project__in=allowed, name__icontains=text)
-        .exclude(artifact=None)
-        .select_related("repository__project", "artifact")
-        .order_by("name", "pk")
-    )
-    return listed(SearchTagOutput, found[:LIMIT])
-
-
-def _artifacts(text: str, endpoint: Endpoint) -> list[Any]:
-    if not _DIGEST.fullmatch(text):
-        return []
-    digest = text if text.startswith("sha256:") else f"sha256:{text}"
-    allowed = access.projects_where(endpoint.principal, "artifact:list")
-    found = (
-        Artifact.objects.live()
-        # A range, which an index answers; no hexadecimal digit comes after g.
-        .filter(repository__project__in=allowed, body_id__gte=digest, body_id__lt=f"{digest}g")
-        .select_related("repository__project")
-        .defer("config")
-        .order_by("pk")
-    )
-    return listed(SearchArtifactOutput, found[:LIMIT])

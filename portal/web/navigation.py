@@ -174,6 +174,49 @@ GROUPS = (
     ),
 )
 
+# What search leads to beside the pages above: where something is begun.
+ACTIONS = (
+    Place(
+        section="projects",
+        words=_("New project"),
+        icon="plus",
+        view="projects:create",
+        right="project:create",
+    ),
+    Place(
+        section="users",
+        words=_("New user"),
+        icon="plus",
+        view="administration:create_user",
+        right="user:create",
+    ),
+    Place(
+        section="robots",
+        words=_("New robot"),
+        icon="plus",
+        view="administration:new_robot",
+        right="robot:create",
+    ),
+    Place(
+        section="registries",
+        words=_("New registry"),
+        icon="plus",
+        view="administration:new_registry",
+        right="registry:create",
+    ),
+    Place(
+        section="replication",
+        words=_("New replication"),
+        icon="plus",
+        view="administration:new_replication",
+        right="replication-policy:create",
+    ),
+    Place(section="account", words=_("Access tokens"), icon="terminal-2", view="account:tokens"),
+    Place(
+        section="account", words=_("Password and sessions"), icon="lock", view="account:security"
+    ),
+)
+
 
 def groups_for(principal: Principal) -> list[Group]:
     """Return the groups with what this caller may open; none is empty."""

@@ -337,6 +337,7 @@ class Tag(models.Model):
         indexes = [
             models.Index(fields=["repository", "sort_key"], name="tag_sort"),
             models.Index(fields=["-pushed_at"], name="tag_recent"),
+            models.Index(fields=["name", "-pushed_at"], name="tag_names"),
         ]
 
     def __str__(self) -> str:
