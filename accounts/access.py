@@ -72,7 +72,7 @@ SELECT scope, project_id, action FROM accounts_robotgrant
 WHERE robot_id = %s AND (scope = 'all' OR scope = 'project' AND project_id{})
 """
 _PLACES = """
-SELECT id, name, registry_key, is_public FROM accounts_project
+SELECT id, name, registry_key, is_public, is_proxy FROM accounts_project
 WHERE deleted_at IS NULL AND name
 """
 
@@ -156,6 +156,7 @@ class _Place:
     name: str
     registry_key: str
     is_public: bool
+    is_proxy: bool
 
 
 def _by_name(names: set[str]) -> dict[str, _Place]:
@@ -168,7 +169,9 @@ def _by_name(names: set[str]) -> dict[str, _Place]:
         former = ProjectAlias.objects.current(timezone.now()).filter(name__in=missing)
         for alias in former.select_related("project"):
             now = alias.project
-            found[alias.name] = _Place(now.pk, now.name, now.registry_key, now.is_public)
+            found[alias.name] = _Place(
+                now.pk, now.name, now.registry_key, now.is_public, now.is_proxy
+            )
     return found
 
 
@@ -191,6 +194,9 @@ def _grant(
     if project.name != project_name:
         # A former name serves those who still pull by it, and nobody who changes anything.
         wanted &= {"pull"}
+    if project.is_proxy:
+        # Whatever their role: it holds what the other registry has.
+        wanted -= {"push"}
     actions = tuple(
         action
         for action, needed in _DOCKER_ACTIONS.items()

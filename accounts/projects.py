@@ -18,6 +18,7 @@ from accounts.roles import Role
 
 _MAX_BYTES = 2**63 - 1
 MAX_TRASH_DAYS = 365
+DEFAULT_TRASH_DAYS = 7
 # How long pulls by a former name work, where the one who renames says nothing else.
 ALIAS_DAYS = 30
 MAX_ALIAS_DAYS = 365
@@ -40,13 +41,15 @@ def create(
     is_public: bool = False,
     storage_limit: int | None = None,
     owner: User | None = None,
+    is_proxy: bool = False,
     actor: Actor,
 ) -> Project:
     """Make a project; the owner (the actor where none is given) becomes its administrator.
 
-    The limit is the system's default where none is given. Raises ``BadRequest`` (with ``field``)
-    for a name or limit that breaks a rule, ``Conflict`` for a name that is taken, ``Denied``
-    where not everyone may make projects.
+    ``is_proxy``: filled from another registry; nobody pushes into it, and what is removed is gone
+    at once, for it can be fetched again. The limit is the system's default where none is given.
+    Raises ``BadRequest`` (with ``field``) for a name or limit that breaks a rule, ``Conflict`` for
+    a name that is taken, ``Denied`` where not everyone may make projects.
     """
     access.require_system(actor.principal, "project:create")
     limit = configuration.default_storage_limit() if storage_limit is None else storage_limit
@@ -54,7 +57,13 @@ def create(
     _require_unreserved(name)
     try:
         return _create(
-            Project(name=name, is_public=is_public, storage_limit=limit),
+            Project(
+                name=name,
+                is_public=is_public,
+                storage_limit=limit,
+                is_proxy=is_proxy,
+                trash_days=0 if is_proxy else DEFAULT_TRASH_DAYS,
+            ),
             owner=owner,
             actor=actor,
         )

@@ -22,6 +22,7 @@ from accounts.models import Project
 from accounts.principals import Actor, Principal
 from registry_sync import push_days, transactions
 from registry_sync.models import PullDay, PullTotal
+from registry_sync.proxy_cache import figures
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,12 @@ def note_push(repository_id: int, principal: Principal) -> None:
     _start_writing()
 
 
+def note_proxy(project_id: int, **counts: int) -> None:
+    """Add to what a proxy project served and fetched today; it is written when the pulls are."""
+    figures.note(project_id, **counts)
+    _start_writing()
+
+
 def _start_writing() -> None:
     if _writer is None and settings.MOORAGE_PULL_FLUSH_SECONDS:
         _start()
@@ -172,6 +179,7 @@ def _try_flush() -> None:
         connection.close_if_unusable_or_obsolete()
         flush()
         push_days.flush()
+        figures.flush()
     except DatabaseError as error:
         # They are noted still; the next time may find the database there.
         logger.warning("pulls and pushes could not be counted: %s", error)

@@ -17,18 +17,19 @@ from accounts.errors import BadRequest, NotFound, PreconditionFailed, Unauthoriz
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import Role
-from portal.api import project_switches, query
+from portal.api import project_switches, proxy_switches, query
 from portal.api.base import Anyone, SignedIn
-from portal.api.cve_allowlist import CVEAllowlistInput, CVEAllowlistOutput
+from portal.api.cve_allowlist import CVEAllowlistOutput
 from portal.api.cve_allowlist import read as read_allowlist
 from portal.api.cve_allowlist import shown as shown_allowlist
 from portal.api.endpoint import API_ROOT, Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
+from portal.api.project_input import ProjectChangeInput, ProjectInput, ProjectNameInput
 from registry_sync import project_removal
-from registry_sync.models import Repository, RetentionPolicy
+from registry_sync.models import ProxyCache, Repository, RetentionPolicy
+from registry_sync.proxy_cache import projects as proxies
 
-_MAX_INTEGER = 2**63 - 1
 _TEXTS = {"name": "name", "owner": "owner__username"}
 _TIMES = {"creation_time": "created_at", "update_time": "updated_at"}
 _NUMBERS = {"project_id": "pk", "owner_id": "owner_id"}
@@ -40,56 +41,6 @@ _SORTS = {
 }
 # Switches that protect: to take them in silence and do nothing would be worse than to refuse.
 _PROTECTIONS = ("prevent_vul", "enable_content_trust", "enable_content_trust_cosign")
-
-
-class MetadataInput(serializers.Serializer[dict[str, Any]]):
-    """The part of the contract's ``ProjectMetadata`` that is understood."""
-
-    public = serializers.ChoiceField(choices=["true", "false"], required=False, allow_null=True)
-    read_only = serializers.ChoiceField(  # type: ignore[assignment]  # a member, not the attribute
-        choices=["true", "false"], required=False, allow_null=True
-    )
-    trash_days = serializers.CharField(required=False, allow_null=True)
-    reuse_sys_cve_allowlist = serializers.ChoiceField(
-        choices=["true", "false"], required=False, allow_null=True
-    )
-    prevent_vul = serializers.CharField(required=False, allow_null=True, allow_blank=True)
-    enable_content_trust = serializers.CharField(required=False, allow_null=True, allow_blank=True)
-    enable_content_trust_cosign = serializers.CharField(
-        required=False, allow_null=True, allow_blank=True
-    )
-
-
-class ProjectInput(serializers.Serializer[dict[str, Any]]):
-    """The contract's ``ProjectReq``; members that are not named here are ignored."""
-
-    project_name = serializers.CharField(max_length=255, trim_whitespace=False)
-    public = serializers.BooleanField(required=False, allow_null=True)
-    metadata = MetadataInput(required=False, allow_null=True)
-    storage_limit = serializers.IntegerField(
-        required=False, allow_null=True, min_value=-1, max_value=_MAX_INTEGER
-    )
-    registry_id = serializers.IntegerField(required=False, allow_null=True)
-
-
-class ProjectChangeInput(serializers.Serializer[dict[str, Any]]):
-    """The contract's ``ProjectReq`` as far as it can change."""
-
-    public = serializers.BooleanField(required=False, allow_null=True)
-    metadata = MetadataInput(required=False, allow_null=True)
-    cve_allowlist = CVEAllowlistInput(required=False, allow_null=True)
-    storage_limit = serializers.IntegerField(
-        required=False, allow_null=True, min_value=-1, max_value=_MAX_INTEGER
-    )
-
-
-class ProjectNameInput(serializers.Serializer[dict[str, Any]]):
-    """A new name."""
-
-    project_name = serializers.CharField(max_length=255, trim_whitespace=False)
-    keep_days = serializers.IntegerField(
-        required=False, allow_null=True, min_value=0, max_value=projects.MAX_ALIAS_DAYS
-    )
 
 
 class DeletableOutput(serializers.Serializer[dict[str, Any]]):
@@ -113,7 +64,20 @@ class ProjectOutput(serializers.Serializer[Project]):
     current_user_role_id = serializers.SerializerMethodField()
     current_user_role_ids = serializers.SerializerMethodField()
     repo_count = serializers.SerializerMethodField()
+    registry_id = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
+
+    def get_registry_id(self, project: Project) -> int | None:
+        """Return the registry that fills it; None for a project of one's own."""
+        cache = self._cache(project)
+        return cache.remote_id if cache else None
+
+    def to_representation(self, instance: Project) -> dict[str, Any]:
+        """Leave the registry out of a project of one's own, as the contract does."""
+        shown: dict[str, Any] = super().to_representation(instance)
+        if shown["registry_id"] is None:
+            del shown["registry_id"]
+        return shown
 
     def get_deleted(self, project: Project) -> bool:
         """Tell whether the project is gone."""
@@ -140,7 +104,13 @@ class ProjectOutput(serializers.Serializer[Project]):
 
     def get_metadata(self, project: Project) -> dict[str, str]:
         """Return the contract's switches, which are texts there."""
-        return project_switches.shown(project)
+        cache = self._cache(project)
+        own = project_switches.shown(project)
+        return own | (proxy_switches.shown(cache) if cache else {})
+
+    def _cache(self, project: Project) -> ProxyCache | None:
+        caches: dict[int, ProxyCache] = self.context["caches"]
+        return caches.get(project.pk)
 
     def _role(self, project: Project) -> int | None:
         roles: dict[int, int] = self.context["roles"]
@@ -206,16 +176,24 @@ class Projects(Endpoint):
         serializer.is_valid(raise_exception=True)
         wanted = serializer.validated_data
         _refuse_unavailable(wanted)
-        limit = wanted.get("storage_limit")
-        project = projects.create(
-            name=wanted["project_name"],
-            is_public=_is_public(wanted),
-            # A quota is not for those it limits to set.
-            storage_limit=limit if self.principal.is_administrator else None,
-            actor=self.actor,
-        )
+        project = self._create(wanted)
         name_or_id = project.name if by_name else project.pk
         return Response(status=201, headers={"Location": f"{API_ROOT}/projects/{name_or_id}"})
+
+    def _create(self, wanted: dict[str, Any]) -> Project:
+        limit = wanted.get("storage_limit")
+        terms: dict[str, Any] = {
+            "name": wanted["project_name"],
+            "is_public": _is_public(wanted),
+            # A quota is not for those it limits to set.
+            "storage_limit": limit if self.principal.is_administrator else None,
+            "actor": self.actor,
+        }
+        bounds = proxy_switches.changes(_texts(wanted, proxy_switches.KEYS))
+        if not wanted.get("registry_id"):
+            _require_no_bounds(bounds)
+            return projects.create(**terms)
+        return proxies.create(remote_id=wanted["registry_id"], bounds=bounds, **terms)
 
 
 class OneProject(Endpoint):
@@ -243,7 +221,12 @@ class OneProject(Endpoint):
         serializer.is_valid(raise_exception=True)
         wanted = serializer.validated_data
         _refuse_unavailable(wanted)
+        bounds = proxy_switches.changes(_texts(wanted, proxy_switches.KEYS))
         with transaction.atomic():
+            if project.is_proxy:
+                proxies.update(project, changes=bounds, actor=self.actor)
+            else:
+                _require_no_bounds(bounds)
             projects.update(project, changes=_changes(wanted, self.principal), actor=self.actor)
             if wanted.get("cve_allowlist") is not None:
                 cve_ids, expires_at = read_allowlist(wanted["cve_allowlist"])
@@ -355,13 +338,14 @@ def output(
         roles = dict(members.values_list("project_id", "role"))
     pushed = Repository.objects.pushed().filter(project__in=rows).order_by().values("project_id")
     counts = dict(pushed.annotate(n=Count("pk")).values_list("project_id", "n"))
-    context = {"roles": roles, "counts": counts, "principal": principal}
+    filled = [project.pk for project in rows if project.is_proxy]
+    caches = ProxyCache.objects.in_bulk(filled) if filled else {}
+    context = {"roles": roles, "counts": counts, "caches": caches, "principal": principal}
     return listed(form, rows, context)
 
 
 def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:
-    texts = wanted.get("metadata") or {}
-    switches = {name: texts[name] for name in project_switches.KEYS if texts.get(name) is not None}
+    switches = _texts(wanted, project_switches.KEYS)
     if wanted.get("public") is not None:
         switches.setdefault("public", str(wanted["public"]).lower())
     limit = wanted.get("storage_limit")
@@ -369,6 +353,21 @@ def _changes(wanted: dict[str, Any], principal: Principal) -> projects.Changes:
     if limit is not None and access.can_system(principal, "quota:update"):
         return replace(project_switches.changes(switches), storage_limit=limit)
     return project_switches.changes(switches)
+
+
+def _texts(wanted: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return those of the metadata that are given."""
+    given = wanted.get("metadata") or {}
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+def _require_no_bounds(bounds: proxies.Changes) -> None:
+    """Raise ``BadRequest`` where a project of one's own is given what only proxy projects have.
+
+    What Harbor's clients send for every project, no limit and no pattern, changes nothing.
+    """
+    if bounds.speed_limit or bounds.max_connections or bounds.pattern:
+        raise BadRequest("Only a proxy project has limits towards its upstream.", field="metadata")
 
 
 def _obstacle(project: Project) -> str:
@@ -384,8 +383,6 @@ def _is_public(wanted: dict[str, Any]) -> bool:
 
 
 def _refuse_unavailable(wanted: dict[str, Any]) -> None:
-    if wanted.get("registry_id"):
-        raise BadRequest("Proxy projects are not available yet.", field="registry_id")
     metadata = wanted.get("metadata") or {}
     for name in _PROTECTIONS:
         if metadata.get(name) == "true":

@@ -1,7 +1,7 @@
-
-import accounts.models.fields
 import django.db.models.deletion
 from django.db import migrations, models
+
+import accounts.models.fields
 
 
 class Migration(migrations.Migration):

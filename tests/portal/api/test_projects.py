@@ -121,7 +121,7 @@ class TestMaking:
             ({"project_name": "x", "metadata": {"public": "perhaps"}}, "metadata.public"),
             ({"project_name": "x", "metadata": []}, "metadata"),
             ({"project_name": "x", "metadata": {"prevent_vul": "true"}}, "prevent_vul"),
-            ({"project_name": "x", "registry_id": 3}, "Proxy"),
+            ({"project_name": "x", "registry_id": 3}, "no such registry"),
             ([], "dictionary"),
             ("text", "dictionary"),
         ],
