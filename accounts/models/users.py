@@ -29,6 +29,18 @@ class User(AbstractBaseUser):
     is in every browser session too, ``rights_epoch`` only follows what the person may do.
     """
 
+    class DateFormat(models.TextChoices):
+        AGO = "", _("How long ago: 3 hours ago")
+        YEAR_FIRST = "iso", _("Year first: 2026-11-24 13:40")
+        DAY_FIRST = "day", _("Day first: 24/11/2026 13:40")
+        MONTH_FIRST = "month", _("Month first: 11/24/2026 1:40 p.m.")
+        WORDS = "words", _("In words, as the language has it")
+
+    class Client(models.TextChoices):
+        DOCKER = "", "docker"
+        PODMAN = "podman", "podman"
+        NERDCTL = "nerdctl", "nerdctl"
+
     username = ByteOrderedCharField(
         _("Username"),
         max_length=255,
@@ -53,6 +65,17 @@ class User(AbstractBaseUser):
     auth_epoch = models.PositiveIntegerField(default=1, editable=False)
     # The database knows the default too: the version before this one adds users without it.
     rights_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # How they want their pages. The database knows the defaults too, as above.
+    time_zone = models.CharField(
+        _("Time zone"), max_length=64, blank=True, default="", db_default=""
+    )
+    date_format = models.CharField(
+        _("Dates"), max_length=8, choices=DateFormat, blank=True, default="", db_default=""
+    )
+    client = models.CharField(
+        _("Client"), max_length=16, choices=Client, blank=True, default="", db_default=""
+    )
+    has_shortcuts = models.BooleanField(_("Keyboard shortcuts"), default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
