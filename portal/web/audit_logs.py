@@ -151,7 +151,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @page
-def activity(request: HttpRequest, project: str) -> HttpResponse:
+def of_project(request: HttpRequest, project: str) -> HttpResponse:
     """What happened in one project, for those who administer it."""
     found = visible_project(request, project)
     require(principal_of(request), "log:list", found)

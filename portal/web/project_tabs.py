@@ -38,7 +38,7 @@ class Link:
 
 _TRASH = Tab("trash", _("Trash"), "projects:trash", "artifact:delete")
 _OVERVIEW = Tab("overview", _("Overview"), "projects:overview", "repository:list")
-_ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "log:list")
+_ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "repository:list")
 _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
     Tab("members", _("Members"), "projects:members", "member:list"),
@@ -74,9 +74,8 @@ def frame(
     tabs = [
         Link(_("Repositories"), home, not is_settings and current not in others),
         _link(_OVERVIEW, project, is_current=current == _OVERVIEW.key),
+        _link(_ACTIVITY, project, is_current=current == _ACTIVITY.key),
     ]
-    if _ACTIVITY.action in own:
-        tabs.append(_link(_ACTIVITY, project, is_current=current == _ACTIVITY.key))
     if _TRASH.action in own:
         tabs.append(_link(_TRASH, project, is_current=current == _TRASH.key))
     if settings:

@@ -8,6 +8,7 @@ from django.urls import include, path, re_path
 
 from portal.web import (
     account,
+    activity,
     artifact_actions,
     artifacts,
     audit_logs,
@@ -102,7 +103,8 @@ project_patterns = (
         re_path(rf"^p/{_PROJECT}/-/settings/name$", project_settings.rename, name="rename"),
         re_path(rf"^p/{_PROJECT}/-/settings/delete$", project_deletion.index, name="delete"),
         re_path(rf"^p/{_PROJECT}/-/overview$", project_overview.index, name="overview"),
-        re_path(rf"^p/{_PROJECT}/-/activity$", audit_logs.activity, name="activity"),
+        re_path(rf"^p/{_PROJECT}/-/activity$", activity.of_project, name="activity"),
+        re_path(rf"^p/{_PROJECT}/-/audit$", audit_logs.of_project, name="audit"),
         re_path(rf"^{_IMMUTABLE}$", immutable_rules.index, name="immutable_rules"),
         re_path(rf"^{_RULE}$", immutable_rules.edit, name="immutable_rule"),
         re_path(rf"^{_RULE}/switch$", immutable_rules.switch, name="switch_immutable_rule"),
@@ -214,6 +216,7 @@ administration_patterns = (
 urlpatterns = [
     path("", home.index, name="home"),
     path("compare", compare.index, name="compare"),
+    path("activity", activity.index, name="activity"),
     path("search", search.index, name="search"),
     path("mirror", mirror.index, name="mirror"),
     path("api-reference", reference.index, name="reference"),

@@ -7,6 +7,7 @@ fails until every address has a row, ``test_every_page.py`` looks at each in a b
 
 PAGES = {
     "home": "/",
+    "activity": "/activity",
     "search": "/search?q=hello",
     "mirror": "/mirror?for=podman",
     "reference": "/api-reference",
@@ -20,6 +21,7 @@ PAGES = {
     "projects:detail": "/p/{project}",
     "projects:overview": "/p/{project}/-/overview",
     "projects:activity": "/p/{project}/-/activity",
+    "projects:audit": "/p/{project}/-/audit",
     "projects:members": "/p/{project}/-/members",
     "projects:robots": "/p/{project}/-/robots",
     "projects:new_robot": "/p/{project}/-/robots/new",
@@ -92,6 +94,7 @@ PAGES = {
 MORE = (
     "/search",
     "/search?q=there+is+no+such+thing",
+    "/activity?who=nobody-is-called-that",
     "/p/?q=nothing-is-called-that",
     "/p/{empty}",
     "/p/{project}/several",
