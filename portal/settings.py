@@ -33,21 +33,41 @@ def _number(name: str, *, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from error
 
 
+def _address(name: str, *, default: str) -> str:
+    """Read an address of ours without its path; say which setting is none."""
+    text: str = (env.str(name, default="") or default).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path:
+        raise ImproperlyConfigured(
+            f"{name} must look like https://registry.example.com[:port], not {text!r}."
+        )
+    return text
+
+
 MOORAGE_HOME = Path(env.str("MOORAGE_HOME", default=str(BASE_DIR / "var"))).absolute()
 MOORAGE_KEYS = MOORAGE_HOME / "keys"
 MOORAGE_BIND = env.str("MOORAGE_BIND", default="127.0.0.1")
 MOORAGE_PORT = _number("MOORAGE_PORT", default=8080)
 # What clients are told: the token realm, the commands on pages.
-MOORAGE_EXTERNAL_URL = (
-    env.str("MOORAGE_EXTERNAL_URL", default="") or f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
-).rstrip("/")
+MOORAGE_EXTERNAL_URL = _address(
+    "MOORAGE_EXTERNAL_URL", default=f"http://{MOORAGE_BIND}:{MOORAGE_PORT}"
+)
 _external = urlsplit(MOORAGE_EXTERNAL_URL)
-if _external.scheme not in {"http", "https"} or not _external.hostname or _external.path:
-    raise ImproperlyConfigured(
-        "MOORAGE_EXTERNAL_URL must look like https://registry.example.com[:port], "
-        f"not {MOORAGE_EXTERNAL_URL!r}."
-    )
 MOORAGE_IS_HTTPS = _external.scheme == "https"
+# A second listener for clients that name no project: it answers for the registry MIRROR_OF with
+# one project's images. 0: there is none.
+MOORAGE_MIRROR_PORT = _number("MOORAGE_MIRROR_PORT", default=0)
+MOORAGE_MIRROR_PROJECT = env.str("MOORAGE_MIRROR_PROJECT", default="")
+MOORAGE_MIRROR_OF = env.str("MOORAGE_MIRROR_OF", default="") or "docker.io"
+MOORAGE_MIRROR_URL = _address(
+    "MOORAGE_MIRROR_URL", default=f"http://{MOORAGE_BIND}:{MOORAGE_MIRROR_PORT}"
+)
+if MOORAGE_MIRROR_PORT and not MOORAGE_MIRROR_PROJECT:
+    raise ImproperlyConfigured(
+        "MOORAGE_MIRROR_PORT needs MOORAGE_MIRROR_PROJECT, a project's name."
+    )
+if MOORAGE_MIRROR_PORT and MOORAGE_MIRROR_PORT == MOORAGE_PORT:
+    raise ImproperlyConfigured("MOORAGE_MIRROR_PORT must not be MOORAGE_PORT.")
 
 _secret_key_file = MOORAGE_KEYS / "secret-key"
 # Without a home (makemigrations, type checks) a key nobody else knows is made up for the process.

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from portal.stack import containers
+
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = ROOT / "docker-compose.yml"
 ONE_SHOT = {"setup"}
@@ -58,6 +60,13 @@ class TestServices:
     ) -> None:
         published = {name: entry["ports"] for name, entry in services.items() if "ports" in entry}
         assert published == {"nginx": ["${MOORAGE_BIND:-127.0.0.1}:${MOORAGE_PORT:-8080}:8080"]}
+
+    def test_the_mirrors_door_is_published_by_a_file_of_its_own(self) -> None:
+        ports = yaml.safe_load((ROOT / "docker-compose.mirror.yml").read_text())["services"]
+        assert set(ports) == {"nginx"}
+        [published] = ports["nginx"]["ports"]
+        assert published.startswith("${MOORAGE_BIND:-127.0.0.1}:${MOORAGE_MIRROR_PORT:?")
+        assert published.endswith(f":{containers.MIRROR_PORT}")
 
     def test_ours_may_do_nothing_special(self, services: dict[str, Any]) -> None:
         for name in OURS:

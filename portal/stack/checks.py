@@ -31,10 +31,10 @@ def programs() -> dict[str, str]:
     return {name: path for name, path in found.items() if path is not None}
 
 
-def public_address(bind: str, port: int) -> None:
-    """Say so where the public address cannot be listened on."""
+def public_address(bind: str, port: int, *, setting: str = "MOORAGE_PORT") -> None:
+    """Say so where a public address cannot be listened on; ``setting`` is what names its port."""
     if not 0 < port < 65536:
-        raise CannotStart(f"MOORAGE_PORT must be between 1 and 65535, not {port}")
+        raise CannotStart(f"{setting} must be between 1 and 65535, not {port}")
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,14 +45,14 @@ def public_address(bind: str, port: int) -> None:
         except socket.gaierror as error:
             raise CannotStart(f"MOORAGE_BIND must be an IP address, not {bind!r}") from error
         except OSError as error:
-            raise CannotStart(_reason(error, bind, port)) from error
+            raise CannotStart(_reason(error, bind, port, setting)) from error
 
 
-def _reason(error: OSError, bind: str, port: int) -> str:
+def _reason(error: OSError, bind: str, port: int, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {bind} is taken; choose another with MOORAGE_PORT"
+        return f"port {port} on {bind} is taken; choose another with {setting}"
     if error.errno == errno.EACCES:
-        return f"port {port} needs privileges; choose one above 1023 with MOORAGE_PORT"
+        return f"port {port} needs privileges; choose one above 1023 with {setting}"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{bind} is not an address of this machine; correct MOORAGE_BIND"
     return f"cannot listen on {bind} port {port}: {error.strerror}"

@@ -16,6 +16,7 @@ from registry_sync.configured_storage import bucket_of_settings
 # The services' names are their hosts' names; docker-compose.yml knows both and the ports.
 _PORTS = {"registry": 5000, "gateway": 8000, "web": 8000}
 _PUBLIC_PORT = 8080
+MIRROR_PORT = 8081
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a container's own network decides who reaches it
 _FOLLOW = Path(__file__).resolve().parent / "follow.py"
 NAMES = ("nginx", "gateway", "web", "worker", "beat")
@@ -38,6 +39,7 @@ def site() -> Site:
         ports=_PORTS,
         inner_bind=_EVERYWHERE,
         hosts={name: name for name in _PORTS},
+        mirror_port=MIRROR_PORT if settings.MOORAGE_MIRROR_PORT else 0,
     )
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +111,10 @@ def write_private(path: Path, content: str) -> None:
     temporary.replace(path)
 
 
-def ports(home: Home, *, taken: int) -> dict[str, int]:
+def ports(home: Home, *, taken: Collection[int]) -> dict[str, int]:
     """Return the loopback ports, chosen at the first start and kept while they are free.
 
-    ``taken`` is the public port, which none of them may be.
+    ``taken`` are the public ports, which none of them may be.
     """
     path = home.root / "ports.json"
     try:
@@ -125,7 +126,7 @@ def ports(home: Home, *, taken: int) -> dict[str, int]:
     chosen: dict[str, int] = {}
     for name in PORT_NAMES:
         port = kept.get(name, 0)
-        while port == taken or port in chosen.values() or not _is_free(port):
+        while port in taken or port in chosen.values() or not _is_free(port):
             port = random.choice(_PORT_RANGE)  # noqa: S311 - no secret
         chosen[name] = port
     if chosen != kept:

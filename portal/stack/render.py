@@ -36,11 +36,12 @@ class Site:
     # each has a container of its own.
     inner_bind: str = "127.0.0.1"
     hosts: Mapping[str, str] = field(default_factory=dict)
+    # Of the mirror's listener; 0 where there is none.
+    mirror_port: int = 0
 
-    @property
-    def listen(self) -> str:
-        """The public address as nginx writes it."""
-        return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
+    def listen(self, port: int) -> str:
+        """Return a public address as nginx writes it."""
+        return f"[{self.bind}]:{port}" if ":" in self.bind else f"{self.bind}:{port}"
 
     @property
     def netloc(self) -> str:
@@ -58,7 +59,9 @@ def render_nginx(home: Home, site: Site) -> None:
         (home.run / "nginx" / directory).mkdir(parents=True, exist_ok=True)
     values = {
         "run": home.run,
-        "listen": site.listen,
+        "listen": site.listen(site.port),
+        "mirror": f'include "{home.run / "nginx-mirror.conf"}";' if site.mirror_port else "",
+        "mirror_listen": site.listen(site.mirror_port),
         "scheme": urlsplit(site.external_url).scheme,
         "storage": home.storage,
         "static": site.static,
@@ -67,7 +70,8 @@ def render_nginx(home: Home, site: Site) -> None:
         "user_directive": "user root;" if os.geteuid() == 0 else "",
         **{name: site.address(name) for name in site.ports},
     }
-    _write(home.run, "nginx.conf", values)
+    for name in ("nginx-shared.conf", "nginx-mirror.conf", "nginx.conf"):
+        _write(home.run, name, values)
 
 
 def render_registry(

@@ -26,6 +26,8 @@ from registry_sync.gateway import refusals
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
 
+# Where the mirror's listener keeps what it decided in place of a token; no header can set it.
+GIVEN_CLAIMS = "moorage.claims"
 # What a client is told to ask for (distribution: a push needs both).
 _SCOPES = {"pull": "pull", "push": "pull,push", "delete": "delete"}
 
@@ -100,7 +102,13 @@ def scope_of(name: str, action: str) -> str:
 
 
 def bearer_claims(request: HttpRequest, scope: str) -> TokenClaims:
-    """Return the claims of the request's token; 401 with the challenge for anything else."""
+    """Return the claims of the request's token; 401 with the challenge for anything else.
+
+    The mirror's listener gives them itself where everyone may pull.
+    """
+    given = request.META.get(GIVEN_CLAIMS)
+    if isinstance(given, TokenClaims):
+        return given
     header = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _separator, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:

@@ -11,6 +11,7 @@ from registry_sync.gateway import (
     blobs,
     catalog,
     manifests,
+    mirror,
     precheck,
     referrers,
     tags,
@@ -27,4 +28,12 @@ urlpatterns = [
     re_path(r"^v2/(?P<name>.+)/referrers/(?P<digest>[^/]+)$", referrers.referrers),
     path("v2/_catalog", catalog.catalog),
     re_path(r"^v2/", base.unknown),
+    # The mirror's listener (deploy/nginx-mirror.conf.template); the main one does not pass these.
+    path("_mirror/service/token", mirror.token),
+    re_path(r"^_mirror/v2/?$", mirror.version),
+    re_path(r"^_mirror/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)$", mirror.manifest),
+    re_path(r"^_mirror/v2/(?P<name>.+)/blobs/(?P<digest>[^/]+)$", mirror.blob),
+    re_path(r"^_mirror/v2/(?P<name>.+)/tags/list$", mirror.tag_list),
+    re_path(r"^_mirror/v2/(?P<name>.+)/referrers/(?P<digest>[^/]+)$", mirror.referrer_list),
+    re_path(r"^_mirror/", base.unknown),
 ]

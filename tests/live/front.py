@@ -77,6 +77,7 @@ class Front:
     """A running nginx with its three upstreams."""
 
     port: int
+    mirror_port: int
     home: Home
     gateway: Upstream
     web: Upstream
@@ -89,9 +90,11 @@ class Front:
         *,
         body: bytes | Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
+        port: int = 0,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send a request with the path exactly as given."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        """Send a request with the path exactly as given; ``port`` 0 is the main listener's."""
+        port = port or self.port
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
             named = {name.lower(): value for name, value in response.getheaders()}
@@ -112,16 +115,25 @@ def started(root: Path) -> Iterator[Front]:
         upstream.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
-    port = free_port()
+    port, mirror_port = free_port(), free_port()
     ports = {name: upstream.port for name, upstream in upstreams.items()}
-    site = Site("127.0.0.1", port, "https://registry.test", root / "static", "s", "i", ports)
+    site = Site(
+        "127.0.0.1",
+        port,
+        "https://registry.test",
+        root / "static",
+        "s",
+        "i",
+        ports,
+        mirror_port=mirror_port,
+    )
     render_nginx(home, site)
     command = [checks.programs()["nginx"], "-p", f"{home.run}/nginx/", "-e", "stderr"]
     log = (root / "error.log").open("wb")
     nginx = subprocess.Popen(
         [*command, "-c", str(home.run / "nginx.conf")], stdout=subprocess.DEVNULL, stderr=log
     )
-    front = Front(port, home, upstreams["gateway"], upstreams["web"], upstreams["registry"])
+    front = Front(port, mirror_port, home, **upstreams)
 
     def listens() -> bool:
         assert nginx.poll() is None, (root / "error.log").read_text()

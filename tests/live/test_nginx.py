@@ -87,7 +87,9 @@ class TestPaths:
         assert front.ask(method, f"/v2/{name}/blobs/uploads/7f0c")[2] == b"registry"
         assert not front.gateway.seen
 
-    @pytest.mark.parametrize("path", ["/_internal/upload_precheck", "/_precheck", "/_error"])
+    @pytest.mark.parametrize(
+        "path", ["/_internal/upload_precheck", "/_mirror/v2/", "/_precheck", "/_error"]
+    )
     def test_inner_ones_do_not_exist(self, front: Front, path: str) -> None:
         assert front.ask("GET", path)[0] == 404
         assert not front.gateway.seen + front.web.seen
@@ -302,6 +304,61 @@ class TestBlobs:
         front.registry.tell(theirs)
         status, _, body = front.ask("GET", f"/v2/team/app/blobs/sha256:{HEX}")
         assert (status, error_code(body)) == (ours, code)
+
+
+class TestMirror:
+    """The second listener."""
+
+    @pytest.mark.parametrize(
+        ("path", "inner"),
+        [
+            ("/v2/", "/_mirror/v2/"),
+            ("/v2", "/_mirror/v2/"),
+            (
+                "/v2/library/alpine/manifests/3?ns=docker.io",
+                "/_mirror/v2/library/alpine/manifests/3?ns=docker.io",
+            ),
+            (f"/v2/a/blobs/sha256:{HEX}", f"/_mirror/v2/a/blobs/sha256:{HEX}"),
+            (
+                "/service/token?scope=repository%3Aa%3Apull",
+                "/_mirror/service/token?scope=repository%3Aa%3Apull",
+            ),
+        ],
+    )
+    def test_the_gateway_is_asked_for_a_mirrors_name(
+        self, front: Front, path: str, inner: str
+    ) -> None:
+        assert front.ask("GET", path, port=front.mirror_port)[2] == b"gateway"
+        assert [seen["path"] for seen in front.gateway.seen] == [inner]
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+    @pytest.mark.parametrize("path", ["/v2/a/manifests/x", "/v2/a/blobs/uploads/7f0c"])
+    def test_nothing_is_written(self, front: Front, method: str, path: str) -> None:
+        status, _, body = front.ask(method, path, body=b"x", port=front.mirror_port)
+        assert (status, error_code(body)) == (405, "UNSUPPORTED")
+        assert not front.gateway.seen + front.registry.seen
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/", "/api/v2.0/ping", "/static/a.css", "/_mirror/v2/", "/_internal/upload_precheck"],
+    )
+    def test_nothing_else_is_there(self, front: Front, path: str) -> None:
+        assert front.ask("GET", path, port=front.mirror_port)[0] == 404
+        assert not front.gateway.seen + front.web.seen
+
+    @pytest.mark.parametrize("path", ["/v2/a/../b/tags/list", "/v2/a%2Fb/tags/list"])
+    def test_ambiguous_paths_go_nowhere(self, front: Front, path: str) -> None:
+        status, _, body = front.ask("GET", path, port=front.mirror_port)
+        assert (status, error_code(body)) == (400, "NAME_INVALID")
+        assert not front.gateway.seen
+
+    def test_a_permitted_blob_is_sent_from_the_storage(self, front: Front) -> None:
+        blob = front.home.storage / f"docker/registry/v2/blobs/sha256/ee/{'ee' * 32}/data"
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(b"layer")
+        front.gateway.tell(200, X_Accel_Redirect=f"/_storage/ee/{'ee' * 32}")
+        path = f"/v2/library/alpine/blobs/sha256:{'ee' * 32}"
+        assert front.ask("GET", path, port=front.mirror_port)[::2] == (200, b"layer")
 
 
 def test_static_files_are_kept_long_only_with_a_hash(front: Front) -> None:

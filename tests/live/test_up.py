@@ -49,10 +49,12 @@ class TestRefusals:
             ("MOORAGE_EXTERNAL_URL", "registry.example.com"),
             ("MOORAGE_DATABASE_URL", "mysql://localhost/moorage"),
             ("MOORAGE_BLOB_DELIVERY", "pigeon"),
+            ("MOORAGE_MIRROR_PROJECT", ""),
         ],
     )
     def test_a_bad_setting_is_named(self, tmp_path: Path, name: str, value: str) -> None:
-        assert name in refused(tmp_path / "home", free_port(), **{name: value})
+        settings = {"MOORAGE_MIRROR_PORT": str(free_port()), "MOORAGE_MIRROR_PROJECT": "hub"}
+        assert name in refused(tmp_path / "home", free_port(), **settings | {name: value})
 
     def test_a_weak_password(self, tmp_path: Path) -> None:
         line = refused(tmp_path / "home", free_port(), MOORAGE_ADMIN_PASSWORD="short")

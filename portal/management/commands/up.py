@@ -48,6 +48,9 @@ class Command(BaseCommand):
         for name in programs.NAMES:
             end_leftovers(here.run, name)
         checks.public_address(settings.MOORAGE_BIND, settings.MOORAGE_PORT)
+        mirror_port = settings.MOORAGE_MIRROR_PORT
+        if mirror_port:
+            checks.public_address(settings.MOORAGE_BIND, mirror_port, setting="MOORAGE_MIRROR_PORT")
         home.secret(here, "secret-key")
         try:
             ensure_keys(here.keys)
@@ -62,7 +65,8 @@ class Command(BaseCommand):
             static=settings.STATIC_ROOT,
             service=settings.MOORAGE_TOKEN_SERVICE,
             issuer=settings.MOORAGE_TOKEN_ISSUER,
-            ports=home.ports(here, taken=settings.MOORAGE_PORT),
+            ports=home.ports(here, taken={settings.MOORAGE_PORT, mirror_port}),
+            mirror_port=mirror_port,
         )
         render.render_nginx(here, site)
         render.render_registry(
@@ -92,6 +96,13 @@ class Command(BaseCommand):
             sys.exit(0)
 
 
+def _mirror(site: render.Site) -> list[str]:
+    if not site.mirror_port:
+        return []
+    mirror, of = settings.MOORAGE_MIRROR_URL, settings.MOORAGE_MIRROR_OF
+    return [f"  Mirror         {mirror}  ({of}, from project {settings.MOORAGE_MIRROR_PROJECT})"]
+
+
 def _welcome(here: home.Home, site: render.Site, password: str | None) -> str:
     """Say where it is, who may sign in, and how an image gets there and back."""
     image = f"{site.netloc}/{FIRST_PROJECT}/hello:1"
@@ -112,6 +123,7 @@ def _welcome(here: home.Home, site: render.Site, password: str | None) -> str:
             f"  Address        {site.external_url}",
             f"  Administrator  {FIRST_ADMINISTRATOR}",
             f"  Password       {line}",
+            *_mirror(site),
             "",
             f"  docker login {site.netloc} -u {FIRST_ADMINISTRATOR}",
             f"  docker tag hello:1 {image}",
