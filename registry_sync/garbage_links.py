@@ -78,13 +78,13 @@ def _remove(
     tried: list[tuple[str, Link]] = []
 
     def work() -> list[tuple[str, Link]]:
-        while tried:
-            storage.put_back(token, tried.pop()[0])
+        if tried:
+            storage.put_back(token, [digest for digest, _link in tried])
+            tried.clear()
         run.hold()
         rows = _locked(ids, before)
-        for row in rows:
-            tried.append((row.digest, link_of(row)))
-            storage.set_aside(token, row.digest, [link_of(row)], with_bytes=False)
+        tried.extend((row.digest, link_of(row)) for row in rows)
+        storage.set_aside(token, _by_digest(tried), with_bytes=False)
         hit("gc.link_aside")
         RepositoryBlob.objects.filter(pk__in=[row.pk for row in rows]).delete()
         return list(tried)
@@ -92,15 +92,20 @@ def _remove(
     try:
         removed = transactions.run(work)
     except BaseException:
-        for digest, _link in tried:
-            storage.put_back(token, digest)
+        storage.put_back(token, [digest for digest, _link in tried])
         storage.finish(token)
         raise
     hit("gc.link_committed")
-    for digest, _link in removed:
-        storage.discard(token, digest)
+    storage.discard(token, [digest for digest, _link in removed])
     storage.finish(token)
     return removed
+
+
+def _by_digest(links: list[tuple[str, Link]]) -> dict[str, list[Link]]:
+    found: dict[str, list[Link]] = {}
+    for digest, link in links:
+        found.setdefault(digest, []).append(link)
+    return found
 
 
 def _locked(ids: list[int], before: datetime.datetime) -> list[RepositoryBlob]:

@@ -5,12 +5,13 @@ still is ours is removed for good; what is not is put back. 4. The rows are call
 finds a claim whose lease ended takes it under a new token and begins at 1.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from django.utils import timezone
 
 from accounts import statements
+from accounts.statements import Statement
 from registry_sync import garbage_claims, garbage_counters, transactions
 from registry_sync.failpoints import hit
 from registry_sync.garbage_claims import Claim
@@ -40,25 +41,28 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
         storage.prepare(token)
         _each(
             digests,
-            lambda digest: storage.set_aside(
-                token, digest, places.get(digest, []), with_bytes=False
+            lambda part: storage.set_aside(
+                token, {digest: places.get(digest, ()) for digest in part}, with_bytes=False
             ),
             workers,
         )
         hit("gc.links_aside")
         # Who was stopped here for long must not take out of sight what others pushed meanwhile.
         still = sorted(garbage_claims.held(claim))
-        _each(still, lambda digest: storage.set_aside(token, digest, [], with_bytes=True), workers)
+        _each(
+            still,
+            lambda part: storage.set_aside(token, dict.fromkeys(part, ()), with_bytes=True),
+            workers,
+        )
         hit("gc.bytes_aside")
     except StorageUnavailableError:
         _undo(storage, claim)
         raise
     mine = garbage_claims.held(claim)
     hit("gc.checked")
-    for digest in digests:
-        if digest not in mine:
-            put_back(storage, token, digest)
-    _each(sorted(mine), lambda digest: storage.discard(token, digest), workers)
+    if lost := [digest for digest in digests if digest not in mine]:
+        put_back(storage, token, lost)
+    _each(sorted(mine), lambda part: storage.discard(token, part), workers)
     hit("gc.discarded")
     storage.finish(token)
     gone = garbage_claims.end(claim, told)
@@ -72,26 +76,38 @@ def _places(digests: list[str]) -> dict[str, list[Link]]:
     While a row is ``deleting`` none is added.
     """
     found: dict[str, list[Link]] = {}
-    rows = RepositoryBlob.objects.filter(digest__in=digests).select_related("repository__project")
-    for row in rows:
-        found.setdefault(row.digest, []).append(link_of(row))
+    sql = _LINKS.format(statements.marks(digests))
+    for digest, kind, key, path in statements.run_once(Statement(sql, digests)):
+        found.setdefault(digest, []).append(Link(f"{key}/{path}", _kind(kind)))
     return found
+
+
+_LINKS = """
+SELECT l.digest, l.kind, p.registry_key, r.path FROM registry_sync_repositoryblob l
+JOIN registry_sync_repository r ON r.id = l.repository_id
+JOIN accounts_project p ON p.id = r.project_id
+WHERE l.digest IN ({})
+"""
 
 
 def link_of(row: RepositoryBlob) -> Link:
     """Return a row's link; its repository and project were read with it."""
-    kind: LinkKind = "manifest" if row.kind == RepositoryBlob.Kind.MANIFEST else "layer"
-    return Link(row.repository.registry_name, kind)
+    return Link(row.repository.registry_name, _kind(row.kind))
 
 
-def _each(digests: Collection[str], work: Callable[[str], None], workers: int) -> None:
-    """Do it for each digest, in so many threads; the first failure is raised at the end."""
-    if workers == 1 or len(digests) < 2:
-        for digest in digests:
-            work(digest)
+def _kind(name: str) -> LinkKind:
+    return "manifest" if name == RepositoryBlob.Kind.MANIFEST else "layer"
+
+
+def _each(digests: list[str], work: Callable[[list[str]], None], workers: int) -> None:
+    """Do it for the digests, in so many threads; the first failure is raised at the end."""
+    parts = [part for n in range(workers) if (part := digests[n::workers])]
+    if len(parts) < 2:
+        for part in parts:
+            work(part)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        for _done in pool.map(work, digests, chunksize=1):
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for _done in pool.map(work, parts):
             pass
 
 
@@ -100,7 +116,7 @@ def _undo(storage: Storage, claim: Claim) -> None:
     returned: dict[str, int | None] = {}
     try:
         for digest, size in claim.sizes.items():
-            storage.put_back(claim.token, digest)
+            storage.put_back(claim.token, [digest])
             returned[digest] = size
         storage.finish(claim.token)
     except StorageUnavailableError:
@@ -127,8 +143,7 @@ def finish_abandoned(
     gone: set[str] = set()
     for former, claim in garbage_claims.take_over(owner=owner, only=only).items():
         garbage_counters.count(Counter.TAKEOVERS, len(claim.sizes))
-        for digest in claim.sizes:
-            storage.put_back(former, digest)
+        storage.put_back(former, list(claim.sizes))
         storage.finish(former)
         gone |= remove(storage, claim, workers=workers, told=telling(claim))
     return gone
@@ -137,25 +152,27 @@ def finish_abandoned(
 def recover(storage: Storage) -> int:
     """Put back what lies aside and is nobody's claim; return how much."""
     count = 0
-    aside = list(storage.lying_aside())
-    for token, digest in aside:
-        row = Blob.objects.filter(digest=digest, claim_token=token, state=Blob.State.DELETING)
-        if not row.exists():
-            put_back(storage, token, digest)
-            count += 1
-    for token in {token for token, _digest in aside}:
-        if not Blob.objects.filter(claim_token=token).exists():
+    aside: dict[str, list[str]] = {}
+    for token, digest in storage.lying_aside():
+        aside.setdefault(token, []).append(digest)
+    for token, digests in aside.items():
+        claimed = Blob.objects.filter(claim_token=token, state=Blob.State.DELETING)
+        held = set(claimed.values_list("digest", flat=True))
+        if lost := [digest for digest in digests if digest not in held]:
+            put_back(storage, token, lost)
+            count += len(lost)
+        if not held:
             storage.finish(token)
     return count
 
 
-def put_back(storage: Storage, token: str, digest: str) -> None:
+def put_back(storage: Storage, token: str, digests: Sequence[str]) -> None:
     """Let the registry see again what a lost claim has set aside, with the rows it needs.
 
     Its owner may have renamed after others had finished, and pushed anew: whether it is garbage
     is for the next run to find.
     """
-    links = storage.set_aside_links(token, digest)
+    links = storage.set_aside_links(token, digests)
     now = timezone.now()
 
     def work() -> None:
@@ -164,22 +181,27 @@ def put_back(storage: Storage, token: str, digest: str) -> None:
             statements.insert_values(
                 Blob,
                 ("digest", "generation", "touched_at"),
-                [(digest, garbage_claims.new_generation(), at)],
+                [(digest, garbage_claims.new_generation(), at) for digest in sorted(digests)],
                 "ON CONFLICT (digest) DO NOTHING",
             )
         )
-        for repository_id, kind in _known(links):
+        rows = [
+            (repository_id, digest, kind, RepositoryBlob.State.EXPECTED.value, at)
+            for digest in sorted(digests)
+            for repository_id, kind in _known(links[digest])
+        ]
+        if rows:
             statements.run_once(
                 statements.insert_values(
                     RepositoryBlob,
                     ("repository_id", "digest", "kind", "state", "touched_at"),
-                    [(repository_id, digest, kind, RepositoryBlob.State.EXPECTED.value, at)],
+                    rows,
                     "ON CONFLICT (repository_id, digest, kind) DO NOTHING",
                 )
             )
 
     transactions.run(work)
-    storage.put_back(token, digest)
+    storage.put_back(token, digests)
 
 
 def _known(links: Iterable[Link]) -> list[tuple[int, str]]:

@@ -93,10 +93,10 @@ def _unlink(storage: Storage, digests: list[str], before: datetime.datetime) -> 
 
         def work(digest: str = digest, links: list[Link] = links, token: str = token) -> None:
             if _lock([digest], before):
-                storage.set_aside(token, digest, links, with_bytes=False)
+                storage.set_aside(token, {digest: links}, with_bytes=False)
 
         transactions.run(work)
-        storage.discard(token, digest)
+        storage.discard(token, [digest])
         storage.finish(token)
     return sum(len(links) for links in found.values())
 

@@ -100,13 +100,13 @@ def _unknown(storage: Storage, repository: Repository, digest: str, kind: LinkKi
 def _unlink(storage: Storage, repository: Repository, digest: str, kind: LinkKind) -> bool:
     """Remove a link that leads nowhere, unless somebody announced it meanwhile."""
     token, link = secrets.token_hex(16), Link(repository.registry_name, kind)
-    storage.set_aside(token, digest, [link], with_bytes=False)
+    storage.set_aside(token, {digest: [link]}, with_bytes=False)
     rows = RepositoryBlob.objects.filter(repository=repository, digest=digest, kind=kind)
     is_announced = rows.exists()
     if is_announced:
-        storage.put_back(token, digest)
+        storage.put_back(token, [digest])
     else:
-        storage.discard(token, digest)
+        storage.discard(token, [digest])
     storage.finish(token)
     return not is_announced
 

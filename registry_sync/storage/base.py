@@ -6,7 +6,7 @@ in between has removed nothing that others rely on.
 """
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
@@ -95,18 +95,18 @@ class Storage(Protocol):
         """Prove that something could be set aside now."""
 
     def set_aside(
-        self, token: str, digest: str, links: Sequence[Link], *, with_bytes: bool
+        self, token: str, links: Mapping[str, Sequence[Link]], *, with_bytes: bool
     ) -> None:
-        """Take these links, then the bytes, out of the registry's sight."""
+        """Take the digests' links, then their bytes, out of the registry's sight."""
 
-    def put_back(self, token: str, digest: str) -> None:
-        """Let the registry see again what lies under the token."""
+    def put_back(self, token: str, digests: Collection[str]) -> None:
+        """Let the registry see again what lies under the token, the bytes before the links."""
 
-    def discard(self, token: str, digest: str) -> None:
+    def discard(self, token: str, digests: Collection[str]) -> None:
         """Remove for good what lies under the token."""
 
-    def set_aside_links(self, token: str, digest: str) -> list[Link]:
-        """Return the links that lie under the token."""
+    def set_aside_links(self, token: str, digests: Collection[str]) -> dict[str, list[Link]]:
+        """Return each digest's links that lie under the token."""
 
     def lying_aside(self) -> Iterator[tuple[str, str]]:
         """Yield the token and digest of all that lies aside."""

@@ -3,28 +3,22 @@
 import contextlib
 import datetime
 import os
-import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from registry_sync.storage import listing
+from registry_sync.storage.aside import Aside, move, remove_tree
 from registry_sync.storage.base import Link, LinkKind, StorageUnavailableError, Upload
 from registry_sync.storage.listing import FOLDERS, ROOT
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Beside what the registry reads, on the same file system: setting aside is one rename.
-_ASIDE = "moorage/aside"
 _MARKER = "moorage/epoch"
 # Bytes that were not what their name says.
 _DAMAGED = "moorage/damaged"
-# Ends a link's path below its repository's; no repository has a part of this name.
-_LINK = "@link"
-_TOKEN = re.compile(r"[0-9a-f]{32}")
-_HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 
 
 def blob_path(root: Path, digest: str) -> Path:
@@ -66,16 +60,14 @@ def _told(work: Callable[P, T]) -> Callable[P, T]:
 
 
 class FilesystemStorage:
-    """A registry's directory. Removes by path only, never through an opened directory.
+    """A registry's directory."""
 
-    A directory that somebody renamed back in the meantime is thus never emptied where it lies now.
-    """
-
-    links_per_transaction = 50
+    links_per_transaction = 200
 
     def __init__(self, root: Path) -> None:
         """``root`` is the registry's ``rootdirectory``."""
         self._root = root
+        self._aside = Aside(root)
 
     # --- Looking ------------------------------------------------------------------------------
 
@@ -177,7 +169,7 @@ class FilesystemStorage:
         while target.exists():
             number += 1
             target = target.with_suffix(f".{number}")
-        self._move(_blob_folder(self._root, digest), target, "data")
+        move(str(_blob_folder(self._root, digest)), str(target), "data")
 
     # --- Removing -----------------------------------------------------------------------------
 
@@ -185,68 +177,46 @@ class FilesystemStorage:
     def prepare(self, token: str) -> None:
         """Prove that something could be set aside now."""
         self._require()
-        probe = self._root / _ASIDE / token / "probe"
-        probe.mkdir(parents=True, exist_ok=True)
-        probe.rmdir()
+        self._aside.prepare(token)
 
     @_told
     def set_aside(
-        self, token: str, digest: str, links: Sequence[Link], *, with_bytes: bool
+        self, token: str, links: Mapping[str, Sequence[Link]], *, with_bytes: bool
     ) -> None:
-        """Take these links, then the bytes, out of the registry's sight."""
+        """Take the digests' links, then their bytes, out of the registry's sight."""
         self._require()
-        aside = self._aside(token, digest)
-        for link in links:
-            self._move(_link_folder(self._root, digest, link), _aside_link(aside, link), "link")
-        if with_bytes:
-            self._move(_blob_folder(self._root, digest), aside / "blob", "data")
+        self._aside.take(token, links, with_bytes=with_bytes)
 
     @_told
-    def put_back(self, token: str, digest: str) -> None:
+    def put_back(self, token: str, digests: Collection[str]) -> None:
         """Let the registry see again what lies under the token, the bytes before the links."""
-        aside = self._aside(token, digest)
-        self._move(aside / "blob", _blob_folder(self._root, digest), "data")
-        for link in self.set_aside_links(token, digest):
-            self._move(_aside_link(aside, link), _link_folder(self._root, digest, link), "link")
-        self.discard(token, digest)
+        self._aside.give_back(token, digests)
 
     @_told
-    def discard(self, token: str, digest: str) -> None:
+    def discard(self, token: str, digests: Collection[str]) -> None:
         """Remove for good what lies under the token."""
-        _remove(self._aside(token, digest))
+        self._aside.remove(token, digests)
 
     @_told
-    def set_aside_links(self, token: str, digest: str) -> list[Link]:
-        """Return the links that lie under the token."""
-        links = []
-        for kind in ("layer", "manifest"):
-            top = self._aside(token, digest) / kind
-            for folder, names, _files in os.walk(top):
-                if _LINK in names:
-                    links.append(Link(Path(folder).relative_to(top).as_posix(), kind))
-                    names.remove(_LINK)
-        return links
+    def set_aside_links(self, token: str, digests: Collection[str]) -> dict[str, list[Link]]:
+        """Return each digest's links that lie under the token."""
+        return self._aside.links(token, digests)
 
     @_told
     def lying_aside(self) -> Iterator[tuple[str, str]]:
         """Yield the token and digest of all that lies aside."""
-        found = []
-        for token in _names(self._root / _ASIDE, _TOKEN):
-            digests = _names(self._root / _ASIDE / token, _HEXADECIMAL)
-            found += [(token, f"sha256:{name}") for name in digests]
-        return iter(found)
+        return iter(list(self._aside.lying()))
 
     @_told
     def finish(self, token: str) -> None:
         """Forget a token under which nothing lies any more."""
-        with contextlib.suppress(FileNotFoundError):
-            (self._root / _ASIDE / token).rmdir()
+        self._aside.forget(token)
 
     @_told
     def remove_upload(self, upload: Upload) -> None:
         """Remove an upload that nobody will go on with."""
         repository = self._root / ROOT / "repositories" / upload.repository
-        _remove(repository / "_uploads" / upload.number)
+        remove_tree(str(repository / "_uploads" / upload.number))
 
     # --- The marker ---------------------------------------------------------------------------
 
@@ -272,32 +242,6 @@ class FilesystemStorage:
         if not self._root.is_dir():
             raise StorageUnavailableError("the storage is not there")
 
-    def _aside(self, token: str, digest: str) -> Path:
-        return self._root / _ASIDE / token / digest.removeprefix("sha256:")
-
-    @staticmethod
-    def _move(source: Path, target: Path, content: str) -> None:
-        """Rename a digest's own directory; merge where there is one already.
-
-        Both then hold the same content, for it has the same digest; the longer file is whole.
-        """
-        for _again in range(3):
-            try:
-                source.rename(target)
-            except FileNotFoundError:
-                if not source.is_dir():
-                    return
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError:
-                if not target.is_dir():
-                    raise
-                _merge(source / content, target / content)
-                _remove(source)
-                return
-            else:
-                return
-        raise OSError("the directory keeps moving")
-
 
 def _write(path: Path, text: str) -> None:
     """Write a small file, whole or not at all."""
@@ -308,34 +252,3 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-
-
-def _aside_link(aside: Path, link: Link) -> Path:
-    return aside / link.kind / link.repository / _LINK
-
-
-def _merge(source: Path, target: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        theirs = target.stat().st_size if target.exists() else -1
-        if source.stat().st_size > theirs:
-            source.replace(target)
-
-
-def _remove(top: Path) -> None:
-    """Remove a tree that lies aside, path by path."""
-    for folder, names, files in os.walk(top, topdown=False):
-        for name in files:
-            with contextlib.suppress(FileNotFoundError):
-                (Path(folder) / name).unlink()
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                (Path(folder) / name).rmdir()
-    with contextlib.suppress(FileNotFoundError):
-        top.rmdir()
-
-
-def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if pattern.fullmatch(path.name))
-    except FileNotFoundError:
-        return []

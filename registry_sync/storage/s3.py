@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from registry_sync.storage.base import Link, LinkKind, Upload
@@ -176,7 +176,7 @@ class S3Storage:
         """Take bytes that are not the digest's out of the registry's sight, and keep them."""
         at = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"
         name = digest.removeprefix("sha256:")
-        self._objects.move(self._blob(digest), self._key(_DAMAGED, name, at))
+        self._objects.move([(self._blob(digest), self._key(_DAMAGED, name, at))])
 
     # --- Removing -----------------------------------------------------------------------------
 
@@ -189,45 +189,65 @@ class S3Storage:
 
     @_told
     def set_aside(
-        self, token: str, digest: str, links: Sequence[Link], *, with_bytes: bool
+        self, token: str, links: Mapping[str, Sequence[Link]], *, with_bytes: bool
     ) -> None:
-        """Take these links, then the bytes, out of the registry's sight."""
-        aside = self._aside(token, digest)
-        for link in links:
-            self._objects.move(self._link(digest, link), _aside_link(aside, link))
+        """Take the digests' links, then their bytes, out of the registry's sight."""
+        moves = [
+            (self._link(digest, link), _aside_link(self._aside(token, digest), link))
+            for digest, places in links.items()
+            for link in places
+        ]
         if with_bytes:
-            self._objects.move(self._blob(digest), f"{aside}blob")
+            moves += [(self._blob(digest), f"{self._aside(token, digest)}blob") for digest in links]
+        self._objects.move(moves)
 
     @_told
-    def put_back(self, token: str, digest: str) -> None:
+    def put_back(self, token: str, digests: Collection[str]) -> None:
         """Let the registry see again what lies under the token, the bytes before the links."""
-        aside = self._aside(token, digest)
-        if (
-            self._objects.head(f"{aside}blob") is not None
-            and self._objects.head(self._blob(digest)) is None
-        ):
-            self._objects.copy(f"{aside}blob", self._blob(digest))
-        for link in self.set_aside_links(token, digest):
-            self._objects.put(self._link(digest, link), digest.encode())
-        self.discard(token, digest)
+        # Removed is what was seen here and nothing else: somebody slow may yet set more aside.
+        lying = self._lying(token, digests)
+        places = self._links_of(token, lying)
+        for digest in digests:
+            aside = f"{self._aside(token, digest)}blob"
+            if (
+                self._objects.head(aside) is not None
+                and self._objects.head(self._blob(digest)) is None
+            ):
+                self._objects.copy(aside, self._blob(digest))
+            for link in places.get(digest, ()):
+                self._objects.put(self._link(digest, link), digest.encode())
+        self._objects.delete(lying)
 
     @_told
-    def discard(self, token: str, digest: str) -> None:
+    def discard(self, token: str, digests: Collection[str]) -> None:
         """Remove for good what lies under the token."""
-        self._objects.erase(self._aside(token, digest))
+        self._objects.delete(self._lying(token, digests))
 
     @_told
-    def set_aside_links(self, token: str, digest: str) -> list[Link]:
-        """Return the links that lie under the token."""
-        aside = self._aside(token, digest)
-        kinds: tuple[LinkKind, ...] = ("layer", "manifest")
-        links = []
-        for kind in kinds:
-            for entry in self._objects.below(f"{aside}{kind}/"):
-                name = entry["Key"].removeprefix(f"{aside}{kind}/")
-                if name.endswith(f"/{_LINK}"):
-                    links.append(Link(name.removesuffix(f"/{_LINK}"), kind))
-        return links
+    def set_aside_links(self, token: str, digests: Collection[str]) -> dict[str, list[Link]]:
+        """Return each digest's links that lie under the token."""
+        found = self._links_of(token, self._lying(token, digests))
+        return {digest: found.get(digest, []) for digest in digests}
+
+    def _lying(self, token: str, digests: Collection[str]) -> list[dict[str, str]]:
+        """Name the objects of these digests under the token, every version; few pages for many."""
+        top = self._key(_ASIDE, f"{token}/")
+        below = top if len(digests) > 1 else self._aside(token, next(iter(digests), "-"))
+        names = {digest.removeprefix("sha256:") for digest in digests}
+        return [
+            entry
+            for entry in self._objects.versions(below)
+            if entry["Key"].removeprefix(top).partition("/")[0] in names
+        ]
+
+    def _links_of(self, token: str, lying: Iterable[dict[str, str]]) -> dict[str, list[Link]]:
+        top, found = self._key(_ASIDE, f"{token}/"), dict[str, list[Link]]()
+        for key in sorted({entry["Key"] for entry in lying}):
+            name, kind, *rest = key.removeprefix(top).split("/")
+            if kind in ("layer", "manifest") and rest[-1:] == [_LINK]:
+                link = Link("/".join(rest[:-1]), cast(LinkKind, kind))
+                found.setdefault(f"sha256:{name}", []).append(link)
+        return found
 
     @_told
     def lying_aside(self) -> Iterator[tuple[str, str]]:

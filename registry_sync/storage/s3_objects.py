@@ -9,7 +9,7 @@ out before anything else happens.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
@@ -29,6 +29,8 @@ QUARANTINE_SECONDS = 2.0 * _READ_SECONDS
 # A deletion by key alone is sent so soon after the copy, or not at all.
 FRESH_SECONDS = 30.0
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"})
+# So many are copied at most before they are deleted by key alone.
+_STRETCH = 25
 # One request copies at most 5 GiB.
 _COPY = TransferConfig(multipart_threshold=4 * 2**30, multipart_chunksize=2**30)
 # Of what a service lists and deletes at once.
@@ -167,40 +169,54 @@ class Objects:
             named["VersionId"] = version
         self.client.copy(named, self.bucket, target, Config=_COPY)
 
-    def move(self, source: str, target: str) -> None:
-        """Copy an object, then delete what was copied; what is not there is no error."""
-        began = time.monotonic()
+    def move(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Copy objects, given with their targets, then delete what was copied.
+
+        What is not there is no error.
+        """
+        size = PAGE if self.has_versions else _STRETCH
+        for start in range(0, len(moves), size):
+            began = time.monotonic()
+            copied = [
+                named
+                for source, target in moves[start : start + size]
+                if (named := self._copied(source, target)) is not None
+            ]
+            if self.has_versions:
+                self.delete(copied)
+            elif copied:
+                self._delete_fresh(copied, began)
+
+    def _copied(self, source: str, target: str) -> dict[str, str] | None:
+        """Copy an object; return what names exactly that one, or None where none is."""
         found = self.head(source)
         if found is None:
-            return
+            return None
         version = found.get("VersionId", "") if self.has_versions else ""
         try:
             self.copy(source, target, version=version)
         except ClientError as error:
             # Another one moved it meanwhile.
             if _is_absent(error):
-                return
+                return None
             raise
-        if version:
-            self.client.delete_object(Bucket=self.bucket, Key=source, VersionId=version)
-        else:
-            self._delete_fresh(source, began)
+        return {"Key": source, "VersionId": version} if version else {"Key": source}
 
-    def _delete_fresh(self, key: str, began: float) -> None:
-        """Delete by key alone, where that can hit nothing newer than the copy."""
+    def _delete_fresh(self, copied: list[dict[str, str]], began: float) -> None:
+        """Delete by key alone, where that can hit nothing newer than the copies."""
         is_doubtful = False
         for attempt in range(_ATTEMPTS):
             if time.monotonic() - began > FRESH_SECONDS:
                 # Whoever stood still for so long does not know what lies there now.
                 raise StorageUnavailableError("the bucket took too long; nothing was deleted")
             try:
-                self._deleting.delete_object(Bucket=self.bucket, Key=key)
+                _delete(self._deleting, self.bucket, copied)
                 break
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
                     raise
                 is_doubtful = True
-            except BotoCoreError:
+            except (BotoCoreError, StorageUnavailableError):
                 is_doubtful = True
             if attempt == _ATTEMPTS - 1:
                 time.sleep(QUARANTINE_SECONDS)
@@ -220,29 +236,36 @@ class Objects:
 
     def erase(self, prefix: str) -> None:
         """Delete everything below a prefix that nobody writes to any more, every version of it."""
-        # From the beginning each time: what a page began after is gone by then.
-        while batch := self._first(prefix):
-            self._delete_batch(batch)
+        # Until nothing is listed: some services list what was written meanwhile, others do not.
+        while batch := self.versions(prefix):
+            self.delete(batch)
 
-    def _first(self, prefix: str) -> list[dict[str, str]]:
-        """Name as many objects below a prefix as one request deletes, every version of them."""
-        given = {"Bucket": self.bucket, "Prefix": prefix, "MaxKeys": PAGE}
+    def versions(self, prefix: str) -> list[dict[str, str]]:
+        """Name all objects below a prefix, every version of them, as ``delete`` takes them."""
         if not self.has_versions:
-            page = self.client.list_objects_v2(**given)
-            return [{"Key": entry["Key"]} for entry in page.get("Contents", ())]
-        page = self.client.list_object_versions(**given)
+            return [{"Key": entry["Key"]} for entry in self.below(prefix)]
+        pages = self.client.get_paginator("list_object_versions")
+        size = {"PageSize": PAGE}
         return [
             {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, PaginationConfig=size)
             for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
         ]
 
-    def _delete_batch(self, batch: list[dict[str, str]]) -> None:
-        answer = self.client.delete_objects(
-            Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
-        )
-        for problem in answer.get("Errors", ()):
-            if problem.get("Code") not in _ABSENT:
-                raise StorageUnavailableError(f"the bucket keeps objects: {problem.get('Code')}")
+    def delete(self, named: Sequence[dict[str, str]]) -> None:
+        """Delete objects by many; what is not there is no error.
+
+        Where a key is named without its version, nobody may write it any more.
+        """
+        for start in range(0, len(named), PAGE):
+            _delete(self.client, self.bucket, named[start : start + PAGE])
+
+
+def _delete(client: Any, bucket: str, named: Sequence[dict[str, str]]) -> None:
+    answer = client.delete_objects(Bucket=bucket, Delete={"Objects": list(named), "Quiet": True})
+    for problem in answer.get("Errors", ()):
+        if problem.get("Code") not in _ABSENT:
+            raise StorageUnavailableError(f"the bucket keeps objects: {problem.get('Code')}")
 
 
 @cache

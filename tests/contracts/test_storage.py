@@ -217,14 +217,14 @@ class TestSettingAside:
         put_blob(place, CONTENT, LAYER, OTHER)
         before = place.paths()
         storage.prepare(ONE)
-        storage.set_aside(ONE, DIGEST, [LAYER, OTHER], with_bytes=True)
+        storage.set_aside(ONE, {DIGEST: [LAYER, OTHER]}, with_bytes=True)
         assert storage.size(DIGEST) is None
         assert not storage.has_link(DIGEST, LAYER)
-        assert sorted(storage.set_aside_links(ONE, DIGEST), key=str) == sorted(
+        assert sorted(storage.set_aside_links(ONE, [DIGEST])[DIGEST], key=str) == sorted(
             [LAYER, OTHER], key=str
         )
         assert list(storage.lying_aside()) == [(ONE, DIGEST)]
-        storage.put_back(ONE, DIGEST)
+        storage.put_back(ONE, [DIGEST])
         storage.finish(ONE)
         assert place.paths() == before
         assert storage.read(DIGEST, limit=100) == CONTENT
@@ -233,8 +233,8 @@ class TestSettingAside:
     def test_discarded_is_gone_and_nothing_else_is(self, storage: Storage, place: Place) -> None:
         put_blob(place, CONTENT, LAYER)
         other = put_blob(place, b"other", LAYER)
-        storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
-        storage.discard(ONE, DIGEST)
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
+        storage.discard(ONE, [DIGEST])
         storage.finish(ONE)
         assert place.paths() == {blob_path(other), link_path(other, LAYER)}
         if isinstance(place, Objects) and storage.links_per_transaction:
@@ -243,60 +243,60 @@ class TestSettingAside:
 
     def test_only_links(self, storage: Storage, place: Place) -> None:
         put_blob(place, CONTENT, LAYER, OTHER)
-        storage.set_aside(ONE, DIGEST, [OTHER], with_bytes=False)
+        storage.set_aside(ONE, {DIGEST: [OTHER]}, with_bytes=False)
         assert storage.size(DIGEST) == len(CONTENT)
         assert storage.has_link(DIGEST, LAYER)
-        storage.discard(ONE, DIGEST)
+        storage.discard(ONE, [DIGEST])
         assert not storage.has_link(DIGEST, OTHER)
 
     def test_everything_may_be_done_again(self, storage: Storage, place: Place) -> None:
         put_blob(place, CONTENT, LAYER)
         for _again in range(2):
             storage.prepare(ONE)
-            storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
+            storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
         for _again in range(2):
-            storage.put_back(ONE, DIGEST)
+            storage.put_back(ONE, [DIGEST])
         assert storage.read(DIGEST, limit=100) == CONTENT
-        storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
         for _again in range(2):
-            storage.discard(ONE, DIGEST)
+            storage.discard(ONE, [DIGEST])
             storage.finish(ONE)
         assert place.paths() == set()
 
     def test_a_token_touches_nothing_of_another(self, storage: Storage, place: Place) -> None:
         put_blob(place, CONTENT, LAYER)
-        storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
-        storage.put_back(TWO, DIGEST)
-        storage.discard(TWO, DIGEST)
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
+        storage.put_back(TWO, [DIGEST])
+        storage.discard(TWO, [DIGEST])
         assert storage.size(DIGEST) is None
-        storage.put_back(ONE, DIGEST)
+        storage.put_back(ONE, [DIGEST])
         assert storage.size(DIGEST) == len(CONTENT)
 
     def test_who_comes_late_discards_nothing_of_what_was_put_back(
         self, storage: Storage, place: Place
     ) -> None:
         put_blob(place, CONTENT, LAYER)
-        storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
-        storage.put_back(ONE, DIGEST)
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
+        storage.put_back(ONE, [DIGEST])
         # The one who was stopped goes on.
-        storage.discard(ONE, DIGEST)
+        storage.discard(ONE, [DIGEST])
         assert storage.read(DIGEST, limit=100) == CONTENT
         assert storage.has_link(DIGEST, LAYER)
 
     def test_what_was_stored_anew_meanwhile_stays(self, storage: Storage, place: Place) -> None:
         put_blob(place, CONTENT, LAYER)
-        storage.set_aside(ONE, DIGEST, [LAYER], with_bytes=True)
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
         put_blob(place, CONTENT, LAYER)
-        storage.put_back(ONE, DIGEST)
+        storage.put_back(ONE, [DIGEST])
         assert storage.read(DIGEST, limit=100) == CONTENT
         assert place.paths() == {blob_path(DIGEST), link_path(DIGEST, LAYER)}
 
     def test_more_than_one_page(self, storage: Storage, place: Place) -> None:
         links = [Link(f"team/app{number:04}", "layer") for number in range(20)]
         put_blob(place, CONTENT, *links)
-        storage.set_aside(ONE, DIGEST, links, with_bytes=True)
-        assert len(storage.set_aside_links(ONE, DIGEST)) == 20
-        storage.discard(ONE, DIGEST)
+        storage.set_aside(ONE, {DIGEST: links}, with_bytes=True)
+        assert len(storage.set_aside_links(ONE, [DIGEST])[DIGEST]) == 20
+        storage.discard(ONE, [DIGEST])
         assert place.paths() == set()
 
 

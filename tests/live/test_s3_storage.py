@@ -53,11 +53,11 @@ def test_a_late_deletion_hits_no_newer_version(
 
     def taken_over() -> None:
         # Another collector takes over, puts everything back, and goes.
-        storage.set_aside(OTHER, DIGEST, [], with_bytes=True)
-        storage.put_back(OTHER, DIGEST)
+        storage.set_aside(OTHER, {DIGEST: []}, with_bytes=True)
+        storage.put_back(OTHER, [DIGEST])
 
     interrupted(monkeypatch, taken_over)
-    storage.set_aside(TOKEN, DIGEST, [], with_bytes=True)
+    storage.set_aside(TOKEN, {DIGEST: []}, with_bytes=True)
     assert storage.read(DIGEST, limit=100) == CONTENT
 
 
@@ -69,7 +69,7 @@ def test_without_versions_who_stood_still_deletes_nothing(
     service.client().put_object(Bucket=bucket.name, Key=KEY, Body=CONTENT)
     interrupted(monkeypatch, lambda: monkeypatch.setattr(s3_objects, "FRESH_SECONDS", -1.0))
     with pytest.raises(StorageUnavailableError):
-        storage.set_aside(TOKEN, DIGEST, [], with_bytes=True)
+        storage.set_aside(TOKEN, {DIGEST: []}, with_bytes=True)
     assert storage.read(DIGEST, limit=100) == CONTENT
 
 
@@ -82,16 +82,16 @@ def test_without_versions_a_deletion_without_an_answer_is_waited_out(
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     deleting = storage._objects._deleting
-    real, calls = deleting.delete_object, []
+    real, calls = deleting.delete_objects, []
 
-    def once(**named: str) -> Any:
+    def once(**named: Any) -> Any:
         calls.append(named)
         if len(calls) == 1:
             raise ReadTimeoutError(endpoint_url=service.url)
         return real(**named)
 
-    monkeypatch.setattr(deleting, "delete_object", once)
-    storage.set_aside(TOKEN, DIGEST, [], with_bytes=True)
+    monkeypatch.setattr(deleting, "delete_objects", once)
+    storage.set_aside(TOKEN, {DIGEST: []}, with_bytes=True)
     assert len(calls) == 2
     assert slept == [s3_objects.QUARANTINE_SECONDS]
     assert storage.size(DIGEST) is None
@@ -126,8 +126,8 @@ def test_what_is_more_than_a_page_is_listed_and_erased(
     for number in range(12):
         key = f"deep/root/moorage/aside/{TOKEN}/{HEXADECIMAL}/layer/app{number}/@link"
         client.put_object(Bucket=bucket.name, Key=key, Body=b"x")
-    assert len(storage.set_aside_links(TOKEN, DIGEST)) == 12
-    storage.discard(TOKEN, DIGEST)
+    assert len(storage.set_aside_links(TOKEN, [DIGEST])[DIGEST]) == 12
+    storage.discard(TOKEN, [DIGEST])
     assert "Versions" not in client.list_object_versions(Bucket=bucket.name)
 
 
