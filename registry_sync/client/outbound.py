@@ -1,7 +1,7 @@
 """The one way out to addresses that are not our own: each is checked, and that one connected to.
 
-No proxies, no ``.netrc``, no redirects, no compressed bodies; a name is resolved once, and the
-connection goes to an address that was looked at.
+No proxies, no ``.netrc``, no redirects, no compressed bodies, no cookies; a name is resolved once,
+and the connection goes to an address that was looked at.
 """
 
 import contextlib
@@ -9,9 +9,10 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -19,12 +20,18 @@ from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+)
+from urllib3.util import parse_url
 
 from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.client.pace import READ_SECONDS, PacedAnswer
 
 CONNECT_SECONDS = 5
-READ_SECONDS = 60
+_PORTS = {"http": 80, "https": 443}
 _LEFT_BYTES = 64 * 1024
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -64,6 +71,28 @@ def administrators(networks: Iterable[str]) -> Reach:
     return Reach(is_private=True, networks=tuple(map(ipaddress.ip_network, networks)))
 
 
+class Place(NamedTuple):
+    """Whom a request reaches."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def place_of(url: str) -> Place:
+    """Return whom an address reaches. Raises ``RegistryUnavailableError`` for what is none.
+
+    As the code that connects reads it: ``http://a\\@b`` is ``a`` for that, and ``b`` for urlsplit.
+    """
+    try:
+        parts = parse_url(url)
+    except LocationParseError as error:
+        raise RegistryUnavailableError("the registry names an address that is none") from error
+    if parts.scheme not in _PORTS or not parts.host or parts.auth or "\\" in url:
+        raise RegistryUnavailableError("the registry names an address that is none")
+    return Place(parts.scheme, parts.host.lower(), parts.port or _PORTS[parts.scheme])
+
+
 def session(reach: Reach, *, tls: ssl.SSLContext | None = None) -> requests.Session:
     """Return a session whose every connection goes to an address that was checked.
 
@@ -74,16 +103,30 @@ def session(reach: Reach, *, tls: ssl.SSLContext | None = None) -> requests.Sess
     # A body is taken as it is: what is compressed could be of any size.
     made.headers["Accept-Encoding"] = "identity"
     made.headers["User-Agent"] = "moorage"
+    # Nobody is recognised again by what they had us keep.
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(reach, tls)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     return made
 
 
+def beyond(made: requests.Session, host: str) -> requests.Session:
+    """Return a session for where a registry at ``host`` points to: its storage, its tokens' maker.
+
+    One on the internet has no business on our own network; one of our own network may.
+    """
+    adapter = made.get_adapter("https://")
+    if not isinstance(adapter, _Adapter) or not _is_on_internet(host):
+        return made
+    reach = replace(adapter.reach, is_private=False, is_own_host=False)
+    return session(reach, tls=adapter.tls)
+
+
 def send(made: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
     """Send a request; redirects are not followed. Raises ``RegistryUnavailableError``."""
     try:
-        return made.request(
+        response = made.request(
             method,
             url,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
@@ -97,6 +140,16 @@ def send(made: requests.Session, method: str, url: str, **options: Any) -> reque
     except (requests.RequestException, ValueError) as error:
         host = urlsplit(url).hostname
         raise RegistryUnavailableError(f"{host} does not answer") from error
+    coding = response.headers.get("Content-Encoding", "identity")
+    if coding != "identity" and response.ok and method != "HEAD":
+        response.close()
+        raise RegistryUnavailableError("the registry answered compressed, which was not wanted")
+    return response
+
+
+def number_of(text: str) -> int | None:
+    """Read a number of a header; None for what is none, or none that can be meant."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def release(response: requests.Response) -> None:
@@ -104,9 +157,9 @@ def release(response: requests.Response) -> None:
 
     Closing one that was not read to its end closes the connection too.
     """
-    length = response.headers.get("Content-Length", "0")
+    length = number_of(response.headers.get("Content-Length", "0"))
     is_head = response.request.method == "HEAD"
-    if is_head or (length.isdigit() and int(length) <= _LEFT_BYTES):
+    if is_head or (length is not None and length <= _LEFT_BYTES):
         with contextlib.suppress(HTTPError):
             response.raw.read(_LEFT_BYTES)
     response.close()
@@ -130,6 +183,8 @@ def _connect(connection: HTTPConnection, reach: Reach) -> socket.socket:
             # A request's head and body are two writes: Nagle would wait for the first's answer.
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             made.connect(address)
+            # Else what is sent would have to go as fast as a connection is made.
+            made.settimeout(READ_SECONDS)
         except OSError as error:
             made.close()
             problem = error
@@ -142,15 +197,28 @@ def _may_connect(text: str, reach: Reach) -> bool:
     return reach.allows(ipaddress.ip_address(text.partition("%")[0]))
 
 
+def _is_on_internet(host: str) -> bool:
+    """Whether a name leads to public addresses only; one that leads nowhere counts as such."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    return all(Reach().allows(ipaddress.ip_address(str(e[4][0]).partition("%")[0])) for e in found)
+
+
 @lru_cache(maxsize=16)
 def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
     """Pools of connections that go only where they may."""
 
     class Plain(HTTPConnection):
+        response_class = PacedAnswer
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, reach)
 
     class Encrypted(HTTPSConnection):
+        response_class = PacedAnswer
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, reach)
 
@@ -160,6 +228,11 @@ def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
     class EncryptedPool(HTTPSConnectionPool):
         ConnectionCls = Encrypted
 
+        def _validate_conn(self, conn: Any) -> None:
+            # Without a warning for each: whoever marked the registry as insecure was told so then.
+            if conn.is_closed:
+                conn.connect()
+
     return {"http": PlainPool, "https": EncryptedPool}
 
 
@@ -168,29 +241,29 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, reach: Reach, tls: ssl.SSLContext | None) -> None:
         """``reach``: where to; ``tls``: whom to believe."""
-        self._reach = reach
-        self._tls = tls
+        self.reach = reach
+        self.tls = tls
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Called by requests."""
-        if self._tls is not None:
-            options["ssl_context"] = self._tls
+        if self.tls is not None:
+            options["ssl_context"] = self.tls
         super().init_poolmanager(*arguments, **options)
         manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = _pools(self._reach)
+        manager.pool_classes_by_scheme = _pools(self.reach)
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
     ) -> Any:
         """Called by requests, which would have it that the system's authorities count too."""
         place, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        if self._tls is not None:
-            is_checked = self._tls.verify_mode == ssl.CERT_REQUIRED
+        if self.tls is not None:
+            is_checked = self.tls.verify_mode == ssl.CERT_REQUIRED
             pool = {"cert_reqs": "CERT_REQUIRED" if is_checked else "CERT_NONE"}
         return place, pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Called by requests; the context has decided."""
-        if self._tls is None:
+        if self.tls is None:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]

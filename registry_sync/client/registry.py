@@ -105,7 +105,7 @@ class RegistryClient:
             "PUT",
             f"{location.path.removeprefix('/v2/')}?{query}{urlencode({'digest': digest})}",
             [(repository, ("pull", "push"))],
-            data=_Parts(parts, size),
+            data=_Parts(parts, size, digest),
             headers={"Content-Type": "application/octet-stream"},
         )
         self._expect(response, 201)
@@ -204,19 +204,33 @@ class RegistryClient:
 
 
 class _Parts:
-    """Bytes in parts as a body of known length: an upload without one would be chunked."""
+    """Bytes in parts as a body of known length: an upload without one would be chunked.
 
-    def __init__(self, parts: Iterable[bytes], size: int) -> None:
-        """``size``: how many bytes the parts come to."""
+    No more than that length is ever sent: what follows would be read as the next request.
+    """
+
+    def __init__(self, parts: Iterable[bytes], size: int, digest: str) -> None:
+        """``size``: how many bytes the parts come to, as was said by whom they are from."""
         self._parts = iter(parts)
-        self._size = size
+        self._size = self._left = size
+        self._digest = digest
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next part, whatever its size; empty at the end."""
-        return next(self._parts, b"")
+        """Return the next part, whatever its size; empty at the end.
+
+        Raises ``RegistryRejectedError`` where there are more bytes, ``RegistryUnavailableError``
+        where there are fewer.
+        """
+        part = next(self._parts, b"")
+        self._left -= len(part)
+        if self._left < 0:
+            raise RegistryRejectedError(400, "SIZE_INVALID", (self._digest,))
+        if not part and self._left:
+            raise RegistryUnavailableError("what is uploaded broke off")
+        return part
 
 
 class _Body(io.RawIOBase):

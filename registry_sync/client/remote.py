@@ -5,9 +5,10 @@ where one likes, and goes on where it broke off. Waits as long as ``Retry-After`
 ever.
 """
 
+import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -20,14 +21,11 @@ from registry_sync.client.errors import (
     RegistryRejectedError,
     RegistryUnavailableError,
 )
-from registry_sync.client.source import SourceRegistry
+from registry_sync.client.source import BUSY, PAUSE, SourceRegistry, wait_of
 
-# Without a number the registry does not say how long; more than the longest is another attempt's.
-_PAUSE = 2.0
-_LONGEST_PAUSE = 60.0
-_ATTEMPTS = 4
-_BUSY = frozenset({429, 503})
 _ERROR_BYTES = 64 * 1024
+_MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # The upload is not where we think it is: it may still be at the piece that broke off.
 _ADRIFT = frozenset({404, 416})
 
@@ -45,9 +43,6 @@ class SourceBrokenError(RegistryError):
 
 class RemoteRegistry(SourceRegistry):
     """A registry that is read and written; for one thread."""
-
-    # How it waits: a job looks up meanwhile, whether it is to stop.
-    pause: Callable[[float], None] = staticmethod(time.sleep)
 
     def ping(self) -> None:
         """Ask whether it is a registry and lets us in.
@@ -74,7 +69,13 @@ class RemoteRegistry(SourceRegistry):
             if response.status_code == 404:
                 return ""
             self._require(response, 200)
-            return response.headers.get("Docker-Content-Digest", "")
+            named = response.headers.get("Docker-Content-Digest", "")
+        if _DIGEST.fullmatch(named):
+            return named
+        # Not every registry says it (the specification only recommends that), nor always so that
+        # we can use it.
+        found = self.manifest(repository, tag, types=types, limit=_MAX_MANIFEST_BYTES)
+        return f"sha256:{hashlib.sha256(found[1]).hexdigest()}" if found else ""
 
     def put_manifest(
         self, repository: str, reference: str, media_type: str, content: bytes
@@ -155,9 +156,12 @@ class RemoteRegistry(SourceRegistry):
                         return
             except RegistryUnavailableError:
                 broken += 1
-                if broken >= _ATTEMPTS:
+                if broken >= self.attempts:
                     raise
-                self.pause(_PAUSE * broken)
+                self.pause(PAUSE * broken)
+                # It may have got everything, and only its answer was lost.
+                if self.has_blob(repository, digest):
+                    return
                 location = self._start(repository, "", "")
 
     def _send_pieces(
@@ -179,9 +183,9 @@ class RemoteRegistry(SourceRegistry):
             except (RegistryUnavailableError, RegistryRejectedError) as error:
                 is_lost = isinstance(error, RegistryRejectedError) and error.status not in _ADRIFT
                 broken += 1
-                if is_lost or broken >= _ATTEMPTS:
+                if is_lost or broken >= self.attempts:
                     raise
-                self.pause(_PAUSE * broken)
+                self.pause(PAUSE * broken)
                 location, offset = self._resumed(repository, location)
         with self._ask("PUT", _with_digest(location, digest), _scope(repository)) as response:
             self._require(response, 201)
@@ -196,7 +200,7 @@ class RemoteRegistry(SourceRegistry):
                 "PATCH", location, _scope(repository), headers=headers, body=body
             ) as response:
                 self._require(response, 202)
-                return self._location(response)
+                return self._location(response, location)
 
     def _resumed(self, repository: str, location: str) -> tuple[str, int]:
         """Ask how far an upload has come (same, "in chunks"); one that is gone begins anew.
@@ -207,15 +211,20 @@ class RemoteRegistry(SourceRegistry):
             if response.status_code == 404:
                 return self._start(repository, "", ""), 0
             self._require(response, 204)
-            last = response.headers.get("Range", "0-0").rpartition("-")[2]
-            offset = int(last) + 1 if last.isdigit() and last != "0" else 0
-            return self._location(response) or location, offset
+            last = outbound.number_of(response.headers.get("Range", "0-0").rpartition("-")[2])
+            return self._location(response, location), last + 1 if last else 0
 
-    def _location(self, response: requests.Response) -> str:
-        """Return where an upload goes on: bytes and credentials stay with the registry's host."""
-        found = urljoin(f"{self._base}/", response.headers.get("Location", ""))
-        own, other = urlsplit(self._base), urlsplit(found)
-        if other.hostname != own.hostname or (own.scheme == "https" and other.scheme != "https"):
+    def _location(self, response: requests.Response, before: str = "") -> str:
+        """Return where an upload goes on: bytes and credentials stay with the registry's host.
+
+        ``before``: where it is, should it not say.
+        """
+        named = response.headers.get("Location", before)
+        if not named:
+            raise RegistryUnavailableError("the registry does not say where an upload goes on")
+        found = urljoin(f"{self._base}/", named)
+        own, other = outbound.place_of(self._base), outbound.place_of(found)
+        if other.host != own.host or (own.scheme == "https" and other.scheme != "https"):
             raise RegistryUnavailableError("the registry wants uploads to go to another host")
         return found
 
@@ -242,7 +251,7 @@ class RemoteRegistry(SourceRegistry):
         """Send a request, again with a token where one is wanted, and after a busy answer."""
         url = where if "://" in where else f"{self._base}{where}"
         is_repeatable = not isinstance(body, _Body)
-        waits = _ATTEMPTS
+        waits = self.attempts
         has_asked = False
         while True:
             response = self._once(method, url, scope, headers or {}, body)
@@ -251,10 +260,10 @@ class RemoteRegistry(SourceRegistry):
                 challenge = response.headers.get("WWW-Authenticate", "")
                 outbound.release(response)
                 self._authorization[scope] = self._answer(challenge, scope)
-            elif response.status_code in _BUSY and waits > 1:
+            elif response.status_code in BUSY and waits > 1:
                 waits -= 1
                 outbound.release(response)
-                self.pause(_wait_of(response))
+                self.pause(wait_of(response))
             else:
                 break
             if not is_repeatable:
@@ -326,13 +335,6 @@ def _scope(repository: str) -> str:
 def _with_digest(location: str, digest: str) -> str:
     joint = "&" if urlsplit(location).query else "?"
     return f"{location}{joint}{urlencode({'digest': digest})}"
-
-
-def _wait_of(response: requests.Response) -> float:
-    """Seconds until the next attempt; a date is taken for no number."""
-    text = response.headers.get("Retry-After", "")
-    seconds = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else _PAUSE
-    return min(seconds, _LONGEST_PAUSE)
 
 
 def _code_of(response: requests.Response) -> str:

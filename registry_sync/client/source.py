@@ -2,8 +2,9 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -14,6 +15,16 @@ from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailab
 
 _PAGE = 1000
 _MAX_PAGE_BYTES = 16 * 1024 * 1024
+# No registry has more; one that goes on and on means harm.
+_MAX_PAGES = 10_000
+_MAX_ENTRIES = 5_000_000
+_MAX_TOKEN_BYTES = 1024 * 1024
+BUSY = frozenset({429, 503})
+# Without a number the registry does not say how long; more than the longest is another attempt's.
+PAUSE = 2.0
+_LONGEST_PAUSE = 60.0
+# Whoever got so much of a blob got on.
+_WORTH_BYTES = 1024 * 1024
 _PART_BYTES = 256 * 1024
 _LINK = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -22,6 +33,11 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 class SourceRegistry:
     """A registry at one address, named by this machine's operator; for one thread."""
+
+    # How it waits: a job looks up meanwhile, whether it is to stop.
+    pause: Callable[[float], None] = staticmethod(time.sleep)
+    # How often a busy registry is asked, and a blob that breaks off: 1 for who cannot wait.
+    attempts = 4
 
     def __init__(
         self,
@@ -43,6 +59,7 @@ class SourceRegistry:
         self._base = url.rstrip("/")
         self._credentials = (username, password) if username else None
         self._session = session or outbound.session(outbound.OPERATOR)
+        self._beyond: requests.Session | None = None
         self._is_realm = is_realm
         # By scope: a token, or nothing where the registry takes credentials as they are.
         self._authorization: dict[str, str] = {}
@@ -98,32 +115,69 @@ class SourceRegistry:
             if response.status_code == 404:
                 return None
             self._expect(response)
-            return int(response.headers["Content-Length"])
+            length = outbound.number_of(response.headers.get("Content-Length", ""))
+            if length is None:
+                raise RegistryUnavailableError("the registry does not say how long a blob is")
+            return length
 
     @contextmanager
     def open_blob(self, repository: str, digest: str) -> Iterator[Iterator[bytes] | None]:
-        """Give a blob's bytes in parts, or None where it is absent."""
+        """Give a blob's bytes in parts, or None where it is absent; goes on where it breaks off."""
         path = f"/v2/{repository}/blobs/{digest}"
-        with self._get(path, f"repository:{repository}:pull") as response:
+        scope = f"repository:{repository}:pull"
+        with self._get(path, scope) as response:
             if response.status_code == 404:
                 yield None
                 return
             self._expect(response)
-            yield _parts(response)
+            yield self._whole(response, path, scope)
+
+    def _whole(self, response: requests.Response, path: str, scope: str) -> Iterator[bytes]:
+        came, worth, broken = 0, _WORTH_BYTES, 0
+        with ExitStack() as stack:
+            while True:
+                try:
+                    if broken:
+                        response = stack.enter_context(self._rest(path, scope, came))
+                    for part in _parts(response):
+                        came += len(part)
+                        yield part
+                    return
+                except RegistryUnavailableError:
+                    if came >= worth:
+                        worth, broken = came + _WORTH_BYTES, 0
+                    broken += 1
+                    if not came or broken >= self.attempts:
+                        raise
+                    self.pause(PAUSE * broken)
+
+    @contextmanager
+    def _rest(self, path: str, scope: str, offset: int) -> Iterator[requests.Response]:
+        """Ask for what follows the first ``offset`` bytes."""
+        with self._get(path, scope, headers={"Range": f"bytes={offset}-"}) as response:
+            begins = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+            if response.status_code != 206 or not begins:
+                raise RegistryUnavailableError("the registry broke off")
+            yield response
 
     def _listed(self, path: str, key: str, scope: str) -> Iterator[str]:
         """Yield the texts of a list, page by page; a page that names itself again ends it."""
         next_url: str | None = f"{path}?{urlencode({'n': _PAGE})}"
         seen: set[str] = set()
+        count = 0
         while next_url and next_url not in seen:
             seen.add(next_url)
+            if len(seen) > _MAX_PAGES or count > _MAX_ENTRIES:
+                raise RegistryUnavailableError("the registry's list has no end")
             with self._get(next_url, scope) as response:
                 if response.status_code == 404:
                     return
                 self._expect(response)
                 content = _read(response, _MAX_PAGE_BYTES)
                 link = _LINK.search(response.headers.get("Link", ""))
-            yield from _texts(content, key)
+            texts = _texts(content, key)
+            count += len(texts)
+            yield from texts
             next_url = self._own(urljoin(f"{self._base}{next_url}", link[1])) if link else None
 
     def _own(self, url: str) -> str:
@@ -137,20 +191,39 @@ class SourceRegistry:
         self, path: str, scope: str, *, method: str = "GET", headers: dict[str, str] | None = None
     ) -> Iterator[requests.Response]:
         response = self._send(method, path, scope, headers or {})
-        if response.status_code == 401:
-            challenge = response.headers.get("WWW-Authenticate", "")
-            outbound.release(response)
-            self._authorization[scope] = self._answer(challenge, scope)
+        waits, has_asked = self.attempts - 1, False
+        while True:
+            if response.status_code == 401 and not has_asked:
+                has_asked = True
+                challenge = response.headers.get("WWW-Authenticate", "")
+                outbound.release(response)
+                self._authorization[scope] = self._answer(challenge, scope)
+            elif response.status_code in BUSY and waits:
+                waits -= 1
+                outbound.release(response)
+                self.pause(wait_of(response))
+            else:
+                break
             response = self._send(method, path, scope, headers or {})
         if response.is_redirect and method in {"GET", "HEAD"}:
             # A registry on object storage sends the bytes from there; no credentials go along.
             location = urljoin(f"{self._base}{path}", response.headers["Location"])
             outbound.release(response)
-            response = outbound.send(self._session, method, location)
+            kept = {name: value for name, value in (headers or {}).items() if name == "Range"}
+            response = outbound.send(self._session_for(location), method, location, headers=kept)
         try:
             yield response
         finally:
             outbound.release(response)
+
+    def _session_for(self, url: str) -> requests.Session:
+        """Return what may ask an address that the registry named."""
+        own = outbound.place_of(self._base).host
+        if outbound.place_of(url).host == own:
+            return self._session
+        if self._beyond is None:
+            self._beyond = outbound.beyond(self._session, own)
+        return self._beyond
 
     def _send(
         self, method: str, path: str, scope: str, headers: dict[str, str]
@@ -172,23 +245,24 @@ class SourceRegistry:
 
     def _token(self, asked: dict[str, str], scope: str) -> str:
         realm = asked.get("realm", "")
-        own, other = urlsplit(self._base), urlsplit(realm)
+        own, other = outbound.place_of(self._base), outbound.place_of(realm)
         # A realm elsewhere is where a registry that was taken over would have a password sent.
-        is_known = other.hostname == own.hostname or self._is_realm(other.hostname or "")
-        if self._credentials and (not is_known or own.scheme != other.scheme):
+        is_known = other.host == own.host or self._is_realm(other.host)
+        is_laid_open = own.scheme == "https" and other.scheme != "https"
+        if self._credentials and (not is_known or is_laid_open):
             raise RegistryUnavailableError("the registry's tokens are made at another host")
         scopes = [("scope", part) for part in scope.split()]
         query = urlencode([("service", asked.get("service", "")), *scopes])
-        joint = "&" if other.query else "?"
-        answer = outbound.send(
-            self._session, "GET", f"{realm}{joint}{query}", auth=self._credentials
-        )
+        joint = "&" if urlsplit(realm).query else "?"
+        url = f"{realm}{joint}{query}"
+        answer = outbound.send(self._session_for(realm), "GET", url, auth=self._credentials)
         with answer:
             self._expect(answer)
+            content = _read(answer, _MAX_TOKEN_BYTES)
             try:
-                document = answer.json()
+                document = json.loads(content or b"")
                 return str(document.get("token") or document["access_token"])
-            except (ValueError, KeyError, AttributeError) as error:
+            except (ValueError, KeyError, AttributeError, RecursionError) as error:
                 raise RegistryUnavailableError("the registry's token cannot be read") from error
 
     @staticmethod
@@ -199,6 +273,12 @@ class SourceRegistry:
         if status in {401, 403}:
             raise RegistryRejectedError(status, "the registry does not let us in")
         raise RegistryUnavailableError(f"the registry answered {status}")
+
+
+def wait_of(response: requests.Response) -> float:
+    """Return the seconds until a busy registry may be asked again; a date counts as no number."""
+    seconds = outbound.number_of(response.headers.get("Retry-After", ""))
+    return min(PAUSE if seconds is None else float(seconds), _LONGEST_PAUSE)
 
 
 def _read(response: requests.Response, limit: int) -> bytes | None:
@@ -222,7 +302,7 @@ def _digests(content: bytes | None) -> list[str]:
     try:
         document: Any = json.loads(content or b"")
         return [str(entry["digest"]) for entry in document["manifests"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryUnavailableError("the registry's list cannot be read") from error
 
 
@@ -230,5 +310,5 @@ def _texts(content: bytes | None, key: str) -> list[str]:
     try:
         document: Any = json.loads(content or b"")
         return [text for text in document[key] or [] if isinstance(text, str)]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryUnavailableError("the registry's list cannot be read") from error

@@ -1,15 +1,9 @@
 """What the client of other registries does when one of them means harm, or is in trouble."""
 
-import contextlib
 import hashlib
-import io
 import ipaddress
-import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,108 +11,23 @@ from registry_sync.client import outbound
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 from registry_sync.client.remote import RemoteRegistry
 from registry_sync.manifests import IMAGE_TYPES
+from tests.registry_sync.strange_registry import Answer, Asked, Server, challenge, opener, served
 
 CONTENT = bytes(range(256)) * 20
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 BASIC = "Basic " + b64encode(b"mover:secret").decode()
 
 
-@dataclass
-class Asked:
-    """One request that came."""
-
-    method: str
-    path: str
-    authorization: str
-    body: bytes
-    # The port from which it came: each connection has one of its own.
-    peer: int
-
-
-Answer = tuple[int, dict[str, str], bytes]
-
-
-@dataclass
-class Server:
-    """A registry that answers as a test says."""
-
-    port: int = 0
-    asked: list[Asked] = field(default_factory=list)
-    answer: Callable[[Asked], Answer] = lambda _asked: (404, {}, b"")
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def client(self, **options: object) -> RemoteRegistry:
-        """Make a client that may reach it and does not wait."""
-        session = outbound.session(outbound.OPERATOR)
-        client = RemoteRegistry(self.url, session=session, **options)  # type: ignore[arg-type]
-        client.pause = lambda _seconds: None
-        return client
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Start one."""
-    yield from _served()
+    yield from served()
 
 
 @pytest.fixture
 def evil() -> Iterator[Server]:
     """Start another one, to which nothing of ours should come."""
-    yield from _served()
-
-
-def _served() -> Iterator[Server]:
-    made = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length)
-            authorization = self.headers.get("Authorization", "")
-            asked = Asked(self.command, self.path, authorization, body, self.client_address[1])
-            made.asked.append(asked)
-            status, headers, content = made.answer(asked)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if "Content-Length" not in headers:
-                self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _any  # noqa: N815
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.daemon_threads = True
-    made.port = running.server_address[1]
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield made
-    running.shutdown()
-    running.server_close()
-    thread.join()
-
-
-def opener(content: bytes) -> Callable[[int], contextlib.AbstractContextManager[BinaryIO]]:
-    @contextlib.contextmanager
-    def opened(offset: int) -> Iterator[BinaryIO]:
-        yield io.BytesIO(content[offset:])
-
-    return opened
-
-
-def challenge(realm: str) -> dict[str, str]:
-    return {"WWW-Authenticate": f'Bearer realm="{realm}",service="s",scope="x"'}
+    yield from served()
 
 
 # --- Credentials ----------------------------------------------------------------------------------
