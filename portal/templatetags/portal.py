@@ -1,5 +1,6 @@
 """Filters and tags of every template: how Moorage writes sizes, digests, people and icons."""
 
+import datetime
 import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from accounts.roles import Role
+from portal.web import dates
 from portal.web.markdown import summary_of
 from registry_sync.layers.entries import Flag
 
@@ -70,6 +72,24 @@ def size_number(value: int) -> str:
 def size_unit(value: int) -> str:
     """The unit of ``size`` alone."""
     return _scaled(value)[1]
+
+
+@register.filter
+def day(at: datetime.date | None) -> str:
+    """A day in the form that who is looking chose."""
+    return dates.day(at)
+
+
+@register.filter
+def moment(at: datetime.datetime | None) -> str:
+    """A day and the time, in their time zone and form."""
+    return dates.moment(at)
+
+
+@register.simple_tag
+def dates_are_relative() -> bool:
+    """Whether they want to read how long ago something was."""
+    return dates.is_relative()
 
 
 @register.filter

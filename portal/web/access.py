@@ -23,6 +23,7 @@ from accounts.credentials import principal_of_user
 from accounts.errors import Denied, NotFound
 from accounts.models import Project, ProjectAlias
 from accounts.principals import ANONYMOUS, Actor, Principal
+from portal.web.dates import written_for
 
 # Set at sign-in; a session whose number is not the user's any more has ended.
 EPOCH_KEY = "auth_epoch"
@@ -102,7 +103,8 @@ def public_page(view: View[P]) -> View[P]:
         try:
             if not principal_of(request).is_anonymous:
                 _note_seen(request)
-            response = view(request, *args, **kwargs)
+            with written_for(request.user):
+                response = view(request, *args, **kwargs)
         except SignInNeeded:
             response = _sign_in(request)
         except MovedError as moved:

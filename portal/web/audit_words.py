@@ -54,6 +54,7 @@ ACTIONS: dict[str, Promise] = {
     "update_label": _("Label changed"),
     "delete_label": _("Label deleted"),
     "create_user": _("User made"),
+    "update_preferences": _("Preferences changed"),
     "update_user": _("User changed"),
     "delete_user": _("User deleted"),
     "create_password_reset": _("Link for a new password made"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.models import Project
 from portal.web.shell import external_host
 
 TOOLS = ("docker", "podman", "nerdctl")
@@ -48,8 +49,9 @@ class Tool:
 
 
 def tool_of(request: HttpRequest) -> Tool:
-    """Return the tool chosen by ``?tool=``."""
-    asked = request.GET.get("tool", "")
+    """Return the tool chosen by ``?tool=``, else the one that this person prefers."""
+    preferred = getattr(request.user, "client", "")
+    asked = request.GET.get("tool", preferred)
     return Tool(asked if asked in TOOLS else TOOLS[0])
 
 
@@ -66,6 +68,28 @@ def first_push(tool: Tool, *, username: str, project: str) -> FirstPush:
     """Return the commands for this person and project."""
     reference = f"{external_host()}/{project}/{EXAMPLE_IMAGE}"
     return FirstPush(tool.login(username), tool.tag(reference), tool.push(reference))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPull:
+    """The commands that have an image fetched through a proxy project."""
+
+    # Empty where everyone may pull.
+    login: str
+    pull: str
+    # Without the project, for a client whose mirror this project is; empty where it is none's.
+    by_mirror: str
+
+
+def first_pull(tool: Tool, *, project: Project, username: str = "") -> FirstPull:
+    """Return the commands for a project that another registry fills."""
+    reference = f"{external_host()}/{project.name}/library/{EXAMPLE_IMAGE}"
+    is_mirror = settings.MOORAGE_MIRROR_PORT and project.name == settings.MOORAGE_MIRROR_PROJECT
+    return FirstPull(
+        login="" if project.is_public or not username else tool.login(username),
+        pull=tool.pull(reference),
+        by_mirror=f"{tool.name} pull {EXAMPLE_IMAGE}" if is_mirror else "",
+    )
 
 
 def pull_by_tag(tool: Tool, *, name: str, tag: str, kind: str, artifact_type: str) -> str:

@@ -216,6 +216,12 @@ ACTIONS = (
     Place(
         section="account", words=_("Password and sessions"), icon="lock", view="account:security"
     ),
+    Place(
+        section="account",
+        words=_("Preferences"),
+        icon="adjustments-horizontal",
+        view="account:preferences",
+    ),
 )
 
 

@@ -10,11 +10,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     openMenus().forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
   }
-  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey
-      && !event.target.closest?.("input, textarea, select, [contenteditable]")) {
-    const filter = document.querySelector("main input[type=search]");
-    if (filter) { event.preventDefault(); filter.focus(); }
-  }
 });
 
 // On a narrow screen the current tab may lie outside the strip: bring it into view.

@@ -7,6 +7,7 @@ fails until every address has a row, ``test_every_page.py`` looks at each in a b
 
 PAGES = {
     "home": "/",
+    "setup": "/setup",
     "activity": "/activity",
     "search": "/search?q=hello",
     "mirror": "/mirror?for=podman",
@@ -14,6 +15,7 @@ PAGES = {
     # --- One's own account ---
     "account:tokens": "/account/tokens",
     "account:security": "/account/security",
+    "account:preferences": "/account/preferences",
     # --- Projects ---
     "projects:list": "/p/",
     "projects:create": "/p/-/new",
@@ -95,6 +97,9 @@ MORE = (
     "/search",
     "/search?q=there+is+no+such+thing",
     "/activity?who=nobody-is-called-that",
+    "/setup?step=account",
+    "/setup?step=address",
+    "/setup?step=project",
     "/p/?q=nothing-is-called-that",
     "/p/{empty}",
     "/p/{project}/several",
@@ -112,6 +117,7 @@ OUTSIDE = {
 # They answer to POST alone.
 ACTIONS = frozenset(
     {
+        "close_setup",
         "account:end_session",
         "account:language",
         "account:revoke_token",
@@ -142,6 +148,7 @@ ACTIONS = frozenset(
         "projects:delete_robot",
         "projects:member",
         "projects:pin",
+        "projects:pin_home",
         "projects:purge",
         "projects:refresh_robot",
         "projects:restore",
@@ -152,6 +159,7 @@ ACTIONS = frozenset(
         "projects:trash_restore",
         "projects:undo_run",
         "repositories:image_label",
+        "repositories:pin_home",
         "repositories:remove_tags",
         "repositories:restore_state",
     }

@@ -20,7 +20,8 @@ def digest(cast: Cast) -> str:
 
 def links(page: str) -> list[str]:
     """Return where the page's content leads."""
-    return re.findall(r'href="(/(?:p|admin)[^"]*)"', page.partition("<main")[2])
+    content = page.partition("<main")[2].partition("</main>")[0]
+    return re.findall(r'href="(/(?:p|admin)[^"]*)"', content)
 
 
 def test_each_kind_is_found(cast: Cast, signed_in: SignedIn, digest: str) -> None:
