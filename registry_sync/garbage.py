@@ -37,8 +37,6 @@ from registry_sync.storage.base import Storage
 KIND = "garbage-collection"
 MAX_WORKERS = 10
 MAX_RATE = 10_000
-# Removed between two looks at whether to go on; at most what a claim holds.
-_STEP = 200
 
 
 class BrakeError(PreconditionFailed):
@@ -201,9 +199,11 @@ def _brake(run: Run) -> None:
 
 
 def _sweep(job: _Job, before: datetime.datetime) -> None:
-    step = min(_STEP, garbage_claims.BATCH, job.rate or _STEP)
+    step = min(garbage_claims.BATCH, job.rate or garbage_claims.BATCH)
     done = 0
     for page in garbage_candidates.pages():
+        # What lay in one repository together: a directory is then made for many links.
+        page.sort(key=lambda candidate: (candidate.repository, candidate.digest))
         for start in range(0, len(page), step):
             began = time.monotonic()
             batch = page[start : start + step]

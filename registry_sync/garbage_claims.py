@@ -6,8 +6,9 @@ no push can rely on it: pins are taken, and commits re-checked, only of ``live``
 
 import datetime
 import secrets
+import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection
@@ -28,6 +29,8 @@ class Claim:
 
     token: str
     sizes: dict[str, int | None]
+    # By the clock that only goes forward, before the lease was written.
+    began: float = field(default_factory=time.monotonic)
 
 
 def new_token() -> str:
@@ -46,7 +49,7 @@ def claim(digests: Collection[str], *, owner: str, before: datetime.datetime) ->
     Rows that somebody works with just now are left out. Their links count as unseen from here on:
     the registry is asked for them again.
     """
-    token = new_token()
+    token, began = new_token(), time.monotonic()
     wanted = sorted(digests)
 
     def work() -> dict[str, int | None]:
@@ -68,7 +71,7 @@ def claim(digests: Collection[str], *, owner: str, before: datetime.datetime) ->
             statements.run_once(Statement(_UNSEEN.format(marks), list(sizes)))
         return sizes
 
-    return Claim(token, transactions.run(work) if wanted else {})
+    return Claim(token, transactions.run(work) if wanted else {}, began)
 
 
 def _lock(digests: list[str], before: datetime.datetime) -> list[str]:
@@ -103,17 +106,23 @@ _UNSEEN = "UPDATE registry_sync_repositoryblob SET state = 'expected' WHERE dige
 
 
 def held(claim: Claim) -> set[str]:
-    """Return which digests still are ours, and prolong their lease."""
+    """Return which digests still are ours, and prolong their lease when half of it is over."""
     if not claim.sizes:
         return set()
     digests = sorted(claim.sizes)
-    sql = _RENEW.format(statements.marks(digests))
-    rows = transactions.run(
-        lambda: statements.run_once(Statement(sql, [_lease(), claim.token, *digests]))
-    )
+    marks = statements.marks(digests)
+    if time.monotonic() < claim.began + settings.MOORAGE_JOB_LEASE / 2:
+        rows = statements.run_once(Statement(_HELD.format(marks), [claim.token, *digests]))
+    else:
+        sql = Statement(_RENEW.format(marks), [_lease(), claim.token, *digests])
+        rows = transactions.run(lambda: statements.run_once(sql))
     return {digest for (digest,) in rows}
 
 
+_HELD = """
+SELECT digest FROM registry_sync_blob
+WHERE state = 'deleting' AND claim_token = %s AND digest IN ({})
+"""
 _RENEW = """
 UPDATE registry_sync_blob SET claimed_until = %s
 WHERE state = 'deleting' AND claim_token = %s AND digest IN ({}) RETURNING digest

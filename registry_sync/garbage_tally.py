@@ -5,12 +5,16 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts import statements
 from registry_sync.garbage_candidates import Candidate
 from registry_sync.models import ReportLine
 from registry_sync.runs import Run
 
 # So many digests are listed with reason and repository; the counts are of all.
 MAX_LINES = 10_000
+_COLUMNS = ("execution_id", "outcome", "subject_kind", "subject", "reason", "size")
+# In one statement.
+_ROWS = 500
 
 
 class Tally:
@@ -105,20 +109,19 @@ class Tally:
     def _write(self, outcome: ReportLine.Outcome, candidates: list[Candidate]) -> None:
         shown = candidates[: max(0, MAX_LINES - self._lines)]
         self._lines += len(shown)
-        ReportLine.objects.bulk_create(
-            [
-                ReportLine(
-                    execution_id=self._execution_id,
-                    outcome=outcome,
-                    subject_kind="blob",
-                    subject=f"{candidate.repository}@{candidate.digest}",
-                    reason=candidate.reason.value,
-                    size=candidate.size,
+        for start in range(0, len(shown), _ROWS):
+            rows = [
+                (
+                    self._execution_id,
+                    outcome.value,
+                    "blob",
+                    f"{candidate.repository}@{candidate.digest}",
+                    candidate.reason.value,
+                    candidate.size,
                 )
-                for candidate in shown
-            ],
-            batch_size=500,
-        )
+                for candidate in shown[start : start + _ROWS]
+            ]
+            statements.run_once(statements.insert_values(ReportLine, _COLUMNS, rows))
 
 
 def _words(candidate: Candidate) -> str:
