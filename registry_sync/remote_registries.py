@@ -17,8 +17,9 @@ from accounts.sealed_secrets import seal, unseal
 from registry_sync.adapters import ADAPTERS, is_realm
 from registry_sync.client import outbound
 from registry_sync.client.errors import RegistryError, RegistryRejectedError
-from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.client.managed import ManagedRegistry
 from registry_sync.models import RemoteRegistry
+from registry_sync.replication import lineage
 from registry_sync.texts import storable
 
 _MAX_PASSWORD = 4096
@@ -147,14 +148,16 @@ def address_of(remote: RemoteRegistry) -> Address:
     )
 
 
-def client_of(address: Address) -> RemoteClient:
-    """Return a client, for one thread."""
+def client_of(address: Address, *, via: str = "") -> ManagedRegistry:
+    """Return a client, for one thread. ``via``: which installations a copy came through."""
     reach = outbound.administrators(settings.MOORAGE_OUTBOUND_ALLOW)
-    return RemoteClient(
+    session = outbound.session(reach, tls=_tls(address))
+    session.headers["User-Agent"] = lineage.agent(via)
+    return ADAPTERS[address.kind].client(
         address.url,
         username=address.username,
         password=address.password,
-        session=outbound.session(reach, tls=_tls(address)),
+        session=session,
         is_realm=partial(is_realm, address.kind),
     )
 

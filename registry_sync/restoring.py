@@ -333,6 +333,7 @@ def _announce(place: Place, plan: _Plan, actor: Actor, execution_id: int | None)
         digest=entry.digest,
         tags=names[:100],
         actor=actor.principal.name,
+        client=actor.client,
     )
 
 

@@ -40,6 +40,7 @@ from registry_sync.importing import engine as importing
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import Execution, State, Task, WorkerHeartbeat
 from registry_sync.reconciling import engine as reconciling
+from registry_sync.replication import changes
 from registry_sync.replication import engine as replication
 from registry_sync.replication import policies
 from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
@@ -74,7 +75,10 @@ DEFAULT_SCHEDULES = {
     tag_history.KIND: "0 53 2 * * *",
 }
 # Who is told of which events.
-CONSUMERS: relay.Consumers = {"artifact.pushed": [image_analysis.on_push]}
+CONSUMERS: relay.Consumers = {
+    "artifact.pushed": [image_analysis.on_push, changes.on_event],
+    **{kind: [changes.on_event] for kind in changes.OTHER_EVENTS},
+}
 # So long one message goes on with what else is runnable, before other messages get their turn.
 _SECONDS_PER_MESSAGE = 5.0
 # Enough to set every idle thread going; each goes on by itself.
@@ -103,6 +107,8 @@ def tick() -> None:
         logger.info("Execution %s (%s) is due.", execution.pk, execution.kind)
     wake(executions.sweep(KINDS))
     relay.deliver(CONSUMERS)
+    for execution_id in changes.start_due():
+        wake_execution(execution_id)
     _read_layers()
 
 

@@ -375,7 +375,11 @@ def _announce(place: Place, entry: TrashEntry, actor: Actor) -> None:
     action, event = _ACTIONS[TrashEntry.Kind(entry.kind)]
     names = entry.tag_names
     subject = f"repository:{place.repository.pk}"
-    about = {"repository": place.name, "actor": actor.principal.name}
+    about = {
+        "repository": place.name,
+        "actor": actor.principal.name,
+        "client": actor.client,
+    }
     detail: dict[str, object] = {"trash": entry.pk}
     if entry.execution_id is not None:
         detail["execution"] = entry.execution_id

@@ -287,7 +287,12 @@ class RegistryInfo(Endpoint):
             "type": kind,
             "description": ADAPTERS[kind].label,
             "supported_resource_filters": [_style(name) for name in filters.TYPES],
-            "supported_triggers": ["manual", "scheduled"],
+            # Of pushes only this registry itself hears.
+            "supported_triggers": [
+                "manual",
+                "scheduled",
+                *(["event_based"] if registry_id == 0 else []),
+            ],
             "supported_copy_by_chunk": ADAPTERS[kind].takes_pieces,
         }
         return Response(RegistryInfoOutput(shown).data)

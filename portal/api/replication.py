@@ -27,11 +27,6 @@ _SORTS = {
 }
 # This registry, as the contract numbers it.
 _OURS = {"id": 0, "name": "Local", "type": "harbor"}
-# What the contract has and this registry has not yet, with what it would have to be.
-_NOT_YET = {
-    "deletion": "Deletions are not copied yet.",
-    "replicate_deletion": "Deletions are not copied yet.",
-}
 
 
 class ListPolicies(MaySystem):
@@ -127,8 +122,8 @@ class PolicyOutput(serializers.Serializer[ReplicationPolicy]):
     dest_namespace_replace_count = serializers.IntegerField(source="replaced_components")
     trigger = serializers.SerializerMethodField()
     filters = serializers.JSONField()
-    deletion = serializers.SerializerMethodField()
-    replicate_deletion = serializers.SerializerMethodField("get_deletion")
+    deletion = serializers.BooleanField(source="is_deleting")
+    replicate_deletion = serializers.BooleanField(source="is_deleting")
     override = serializers.BooleanField(source="is_overriding")
     enabled = serializers.BooleanField(source="is_enabled")
     speed = serializers.IntegerField(source="speed_limit")
@@ -148,10 +143,6 @@ class PolicyOutput(serializers.Serializer[ReplicationPolicy]):
     def get_trigger(self, policy: ReplicationPolicy) -> dict[str, Any]:
         """Return when it runs."""
         return {"type": policy.trigger, "trigger_settings": {"cron": policy.cron}}
-
-    def get_deletion(self, policy: ReplicationPolicy) -> bool:
-        """Return what the contract asks for; deletions are not copied."""
-        return False
 
     def get_single_active_replication(self, policy: ReplicationPolicy) -> bool:
         """Return what holds of every policy: one run at a time."""
@@ -229,13 +220,10 @@ def _detailed() -> QuerySet[ReplicationPolicy]:
 
 
 def _terms(request: Request) -> Terms:
-    """Read a whole policy. Raises ``BadRequest`` for what is not here yet."""
+    """Read a whole policy. Raises ``BadRequest`` for what cannot be."""
     serializer = PolicyInput(data=request.data)
     serializer.is_valid(raise_exception=True)
     given = {name: value for name, value in serializer.validated_data.items() if value is not None}
-    for name, message in _NOT_YET.items():
-        if given.get(name):
-            raise BadRequest(message, field=name)
     source = (given.get("src_registry") or {}).get("id") or 0
     destination = (given.get("dest_registry") or {}).get("id") or 0
     if bool(source) == bool(destination):
@@ -243,8 +231,6 @@ def _terms(request: Request) -> Terms:
         raise BadRequest(message, field="dest_registry")
     trigger = given.get("trigger") or {}
     kind = trigger.get("type") or ReplicationPolicy.Trigger.MANUAL
-    if kind == "event_based":
-        raise BadRequest("Policies that run at each push are not available yet.", field="trigger")
     return Terms(
         name=given["name"],
         remote=registries.find(source or destination),
@@ -257,6 +243,8 @@ def _terms(request: Request) -> Terms:
         cron=(trigger.get("trigger_settings") or {}).get("cron") or "",
         is_enabled=given.get("enabled", True),
         is_overriding=given.get("override", True),
+        # ``deletion`` is the older name.
+        is_deleting=given.get("replicate_deletion", given.get("deletion", False)),
         is_chunked=given.get("copy_by_chunk", False),
         # Clients write -1 for no limit.
         speed_limit=max(0, given.get("speed", 0)),

@@ -141,7 +141,7 @@ class ImageOutput(serializers.Serializer[Task]):
 
     def get_operation(self, task: Task) -> str:
         """Return what it does."""
-        return "copy"
+        return "deletion" if "deletion" in task.parameters else "copy"
 
     def get_resource_type(self, task: Task) -> str:
         """Return the contract's word for whatever a repository holds."""

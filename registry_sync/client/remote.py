@@ -111,23 +111,6 @@ class RemoteRegistry(SourceRegistry):
             self._send_whole(repository, digest, size, source, location=location)
         return size if location else 0
 
-    def has_project(self, name: str) -> bool:
-        """Return whether there is a project of that name, by Harbor's API."""
-        place = f"{self._base}/api/v2.0/projects?{urlencode({'project_name': name})}"
-        with outbound.send(self._session, "HEAD", place, auth=self._credentials) as response:
-            if response.status_code == 404:
-                return False
-            self._require(response, 200)
-            return True
-
-    def make_project(self, name: str) -> None:
-        """Make a project, by Harbor's API. Raises ``RegistryRejectedError`` where we may not."""
-        options = {"json": {"project_name": name}, "auth": self._credentials}
-        place = f"{self._base}/api/v2.0/projects"
-        with outbound.send(self._session, "POST", place, **options) as response:
-            # 409: somebody was faster.
-            self._require(response, 201, 409)
-
     # --- Uploads ----------------------------------------------------------------------------------
 
     def _start(self, repository: str, digest: str, mount_from: str) -> str:

@@ -4,19 +4,27 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from django.db import transaction
+
 from accounts.errors import Denied, DomainError, NotFound, Unavailable
 from registry_sync import fan_out
-from registry_sync.adapters import ADAPTERS
 from registry_sync.client.errors import (
     RegistryError,
     RegistryRejectedError,
     RegistryUnavailableError,
 )
 from registry_sync.executions import Order
-from registry_sync.models import Artifact, ReplicationPolicy
+from registry_sync.models import Artifact, ReplicationChange, ReplicationPolicy
 from registry_sync.remote_registries import address_of, client_of
-from registry_sync.replication import fetching, planning, pull_planning
-from registry_sync.replication.planning import Copy, Plan
+from registry_sync.replication import (
+    change_planning,
+    changes,
+    deleting,
+    fetching,
+    planning,
+    pull_planning,
+)
+from registry_sync.replication.planning import Copy, Deletion, Plan
 from registry_sync.replication.sending import Meter, Sender
 from registry_sync.runs import Run
 
@@ -37,6 +45,8 @@ def run(run: Run) -> None:
             _fetch(found, run)
         elif "artifact" in run.parameters:
             _send(found, run)
+        elif "deletion" in run.parameters:
+            _delete(found, run)
         elif not fan_out.is_planned(run):
             _plan(found, run)
     except RegistryError as error:
@@ -44,18 +54,30 @@ def run(run: Run) -> None:
 
 
 def _plan(policy: ReplicationPolicy, run: Run) -> None:
-    planner = pull_planning if policy.is_pull else planning
-    plan = planner.make(policy, address_of(policy.remote), run)
+    address = address_of(policy.remote)
+    seen: list[ReplicationChange] = []
+    if run.parameters.get("changes"):
+        seen = changes.due(policy.pk)
+        plan = change_planning.make(policy, address, run, seen)
+    else:
+        planner = pull_planning if policy.is_pull else planning
+        plan = planner.make(policy, address, run)
     for line in _lines(plan):
         run.log(line)
-    fan_out.add_tasks(
-        run,
-        [_order(copy, is_pull=policy.is_pull) for copy in plan.copies],
-        there=plan.there,
-        kept=len(plan.kept),
-        unnamed=len(plan.unnamed),
-        size=plan.size,
-    )
+    orders = [_order(copy, is_pull=policy.is_pull) for copy in plan.copies]
+    orders += [_deletion(deletion) for deletion in plan.deletions]
+    with transaction.atomic():
+        fan_out.add_tasks(
+            run,
+            orders,
+            there=plan.there,
+            there_size=plan.there_size,
+            kept=len(plan.kept),
+            unnamed=len(plan.unnamed),
+            deletions=len(plan.deletions),
+            size=plan.size,
+        )
+        changes.forget(seen)
 
 
 def _order(copy: Copy, *, is_pull: bool) -> Order:
@@ -68,6 +90,22 @@ def _order(copy: Copy, *, is_pull: bool) -> Order:
             "digest": copy.digest,
             "destination": copy.destination,
             "tags": copy.tags,
+            "size": copy.size,
+            "is_fresh": copy.is_fresh,
+            "via": copy.via,
+        },
+    )
+
+
+def _deletion(deletion: Deletion) -> Order:
+    return Order(
+        subject=f"{deletion.destination}:{deletion.tags[0]}",
+        parameters={
+            "deletion": deletion.repository_id,
+            "digest": deletion.digest,
+            "destination": deletion.destination,
+            "tags": deletion.tags,
+            "via": deletion.via,
         },
     )
 
@@ -78,6 +116,8 @@ def _lines(plan: Plan) -> list[str]:
         f"{len(plan.copies)} images to copy, {plan.size} bytes of ours where nothing is there; "
         f"{plan.there} tags are there already"
     ]
+    if plan.deletions:
+        lines.append(f"{len(plan.deletions)} images to delete there that were deleted here")
     lines += [
         f"{name} differs there and stays: the policy does not override"
         for name in plan.kept[:_SHOWN]
@@ -95,17 +135,32 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
         return
     address, destination = address_of(policy.remote), str(given["destination"])
     meter = Meter(policy.speed_limit)
-    client = client_of(address)
+    client = client_of(address, via=str(given.get("via", "")))
     client.pause = meter.pause
-    project = destination.partition("/")[0]
-    if ADAPTERS[address.kind].has_projects and not client.has_project(project):
-        client.make_project(project)
+    client.prepare(destination)
     run.progress(total=artifact.size, unit="bytes")
     sender = Sender(policy, address, destination, run, meter, client)
-    count = sender.send(artifact, [str(tag) for tag in given["tags"]])
+    tags = [str(tag) for tag in given["tags"]]
+    count = sender.send(artifact, tags)
     run.result(sent=meter.sent, manifests=count)
     run.progress(done=meter.sent, message=f"{meter.sent} bytes sent")
     run.log(f"done: {count} manifests and {meter.sent} bytes of blobs were sent")
+
+
+def _delete(policy: ReplicationPolicy, run: Run) -> None:
+    given = run.parameters
+    client = client_of(address_of(policy.remote), via=str(given.get("via", "")))
+    client.pause = _pause_of(run)
+    count = deleting.delete(
+        policy,
+        client,
+        run,
+        repository_id=int(given["deletion"]),
+        destination=str(given["destination"]),
+        digest=str(given["digest"]),
+        tags=[str(tag) for tag in given["tags"]],
+    )
+    run.result(deleted=count)
 
 
 def _fetch(policy: ReplicationPolicy, run: Run) -> None:

@@ -2,27 +2,27 @@
 
 import datetime
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from accounts.errors import BadRequest
 from registry_sync.accessories import accessories_among, subject_of_tag
-from registry_sync.adapters import ADAPTERS
 from registry_sync.artifact_types import type_of
-from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.client.managed import ManagedRegistry
 from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
 from registry_sync.models import (
     Artifact,
     ArtifactLabel,
     Execution,
+    Replica,
     ReplicationPolicy,
     Repository,
     State,
     Tag,
 )
 from registry_sync.remote_registries import Address, client_of
-from registry_sync.replication import filters
+from registry_sync.replication import filters, replicas
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.policies import KIND
 from registry_sync.runs import Run
@@ -43,14 +43,31 @@ class Copy:
     name: str
     destination: str
     tags: list[str] = field(default_factory=list)
+    # Whether nothing of it was found there: what is asked in vain need not be asked.
+    is_fresh: bool = True
+    via: str = ""
+
+
+@dataclass(slots=True)
+class Deletion:
+    """Tags of one image that are to go at a destination."""
+
+    repository_id: int
+    digest: str
+    destination: str
+    tags: list[str] = field(default_factory=list)
+    via: str = ""
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be copied, and what is not, with the reason."""
+    """What is to be copied or deleted, and what is not, with the reason."""
 
     copies: list[Copy] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
     there: int = 0
+    # Bytes of what is there already.
+    there_size: int = 0
     kept: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
 
@@ -58,6 +75,16 @@ class Plan:
     def size(self) -> int:
         """Bytes of what is to be copied, as if nothing of it were there."""
         return sum(copy.size for copy in self.copies)
+
+    def add_deletion(self, replica: Replica, via: str = "") -> None:
+        """Take up a tag that is to go, with others of the same image."""
+        for known in self.deletions:
+            same = (known.repository_id, known.digest, known.destination)
+            if same == (replica.repository_id, replica.digest, replica.destination):
+                known.tags.append(replica.tag)
+                return
+        place = (replica.repository_id, replica.digest, replica.destination)
+        self.deletions.append(Deletion(*place, [replica.tag], via))
 
 
 def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
@@ -73,22 +100,25 @@ def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
                 comparison.add([(tag, next(answers)) for tag in tags])
             compared += len(asked)
             run.progress(done=compared, unit="tags", message=batch[-1][0].repository.name)
+    if policy.is_deleting:
+        for replica in replicas.orphaned(policy):
+            plan.add_deletion(replica)
     return plan
 
 
 def _batches(
     policy: ReplicationPolicy, wanted: Filters, plan: Plan, since: datetime.datetime | None
-) -> Iterator[list[tuple["_Comparison", list[Tag]]]]:
+) -> Iterator[list[tuple["Comparison", list[Tag]]]]:
     """Yield tags with where they go, of several repositories at once where those are small."""
-    batch: list[tuple[_Comparison, list[Tag]]] = []
+    batch: list[tuple[Comparison, list[Tag]]] = []
     for repository in _repositories(wanted):
         try:
             destination = destination_of(policy, repository.name)
         except BadRequest as error:
             plan.unnamed.append(f"{repository.name}: {error}")
             continue
-        comparison = _Comparison(plan, policy, repository, destination, since)
-        for tags in _tags(repository, wanted):
+        comparison = Comparison(plan, policy, repository, destination, since)
+        for tags in tags_of(repository, wanted):
             batch.append((comparison, tags))
             if sum(len(held) for _comparison, held in batch) >= _BATCH:
                 yield batch
@@ -115,9 +145,16 @@ def _repositories(wanted: Filters) -> Iterator[Repository]:
             yield repository
 
 
-def _tags(repository: Repository, wanted: Filters) -> Iterator[list[Tag]]:
-    """Yield the tags that are copied, in batches; what tools tie to an image goes with it."""
+def tags_of(
+    repository: Repository, wanted: Filters, among: Collection[str] | None = None
+) -> Iterator[list[Tag]]:
+    """Yield the tags that are copied, in batches; what tools tie to an image goes with it.
+
+    ``among``: only these names.
+    """
     rows = Tag.objects.filter(repository=repository, artifact__trash_entry=None)
+    if among is not None:
+        rows = rows.filter(name__in=among)
     rows = rows.exclude(artifact=None).select_related("artifact")
     rows = rows.defer("artifact__config", "artifact__annotations").order_by("name")
     names = [
@@ -141,19 +178,23 @@ def _tags(repository: Repository, wanted: Filters) -> Iterator[list[Tag]]:
 
 
 @dataclass(slots=True)
-class _Comparison:
+class Comparison:
     """One repository's tags beside those at its destination."""
 
     plan: Plan
     policy: ReplicationPolicy
     repository: Repository
     destination: str
+    # When everything was copied last; what was attached since then is looked for.
     since: datetime.datetime | None
+    # Digests that are looked at even where they are there.
+    forced: Collection[str] = ()
+    via: Mapping[str, str] = field(default_factory=dict)
     copies: dict[int, Copy] = field(default_factory=dict)
 
     def add(self, tags: Sequence[tuple[Tag, str]]) -> None:
         """Take up tags, each with the digest it has there (nothing where it is not)."""
-        fresh = self._freshly_attached(tags)
+        fresh = {*self._freshly_attached(tags), *self.forced}
         for tag, there in tags:
             artifact = tag.artifact
             if artifact is None:
@@ -161,10 +202,13 @@ class _Comparison:
             is_same = there == artifact.digest
             if is_same and artifact.digest not in fresh:
                 self.plan.there += 1
+                self.plan.there_size += artifact.size
             elif there and not is_same and not self.policy.is_overriding:
                 self.plan.kept.append(f"{self.destination}:{tag.name}")
             else:
                 copy = self._copy_of(artifact)
+                copy.is_fresh = copy.is_fresh and not there
+                copy.via = self.via.get(tag.name, "")
                 if not is_same:
                     copy.tags.append(tag.name)
 
@@ -222,7 +266,7 @@ class Askers:
 
     def _look_for(self, project: str) -> None:
         """Ask once whether a project is there, where the registry has projects."""
-        if ADAPTERS[self._address.kind].has_projects and project not in self._projects:
+        if project not in self._projects:
             self._projects[project] = self._client().has_project(project)
 
     def _ask(self, place: tuple[str, str]) -> str:
@@ -231,8 +275,8 @@ class Askers:
             return ""
         return self._client().tagged_digest(repository, tag, types=TYPES)
 
-    def _client(self) -> RemoteClient:
-        client: RemoteClient | None = getattr(self._local, "client", None)
+    def _client(self) -> ManagedRegistry:
+        client: ManagedRegistry | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = client_of(self._address)
         return client

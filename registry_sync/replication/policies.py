@@ -35,6 +35,8 @@ class Terms:
     cron: str = ""
     is_enabled: bool = True
     is_overriding: bool = True
+    # Whether deletions are copied too.
+    is_deleting: bool = False
     is_chunked: bool = False
     # KiB a second; 0: no limit.
     speed_limit: int = 0
@@ -58,13 +60,18 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
     policy.filters = _filters(terms)
     policy.namespace = terms.namespace
     policy.replaced_components = terms.replaced_components
-    policy.trigger, policy.cron = terms.trigger, terms.cron
+    policy.trigger = terms.trigger
+    is_scheduled = terms.trigger == ReplicationPolicy.Trigger.SCHEDULED
+    policy.cron = terms.cron if is_scheduled else ""
     policy.is_enabled, policy.is_overriding = terms.is_enabled, terms.is_overriding
+    policy.is_deleting = terms.is_deleting
     policy.is_chunked, policy.speed_limit = terms.is_chunked, terms.speed_limit
     try:
         with transaction.atomic():
             policy.save()
             _schedule(policy, actor)
+            if not (policy.is_enabled and policy.trigger == ReplicationPolicy.Trigger.EVENT):
+                policy.changes.all().delete()
             audit.record(actor, action, policy.name, detail={"registry": terms.remote.name})
     except IntegrityError as error:
         raise Conflict(_("A policy of this name exists."), field="name") from error
@@ -89,12 +96,23 @@ def _check(terms: Terms) -> None:
     if not -1 <= terms.replaced_components <= 10:
         message = _("From none (0) to ten components are replaced, or all (-1).")
         raise BadRequest(message, field="dest_namespace_replace_count")
-    if terms.trigger not in ReplicationPolicy.Trigger.values:
-        raise BadRequest(_("A policy runs by hand or by schedule."), field="trigger")
-    if terms.trigger == ReplicationPolicy.Trigger.SCHEDULED and not terms.cron:
-        raise BadRequest(_("Say when it runs."), field="cron")
+    _check_trigger(terms)
     if not 0 <= terms.speed_limit <= _MAX_SPEED:
         raise BadRequest(_("A speed is in KiB a second, 0 for no limit."), field="speed")
+
+
+def _check_trigger(terms: Terms) -> None:
+    if terms.trigger not in ReplicationPolicy.Trigger.values:
+        message = _("A policy runs by hand, by schedule or at each push.")
+        raise BadRequest(message, field="trigger")
+    if terms.is_pull and terms.trigger == ReplicationPolicy.Trigger.EVENT:
+        message = _("Of pushes to another registry we do not hear; choose a schedule.")
+        raise BadRequest(message, field="trigger")
+    if terms.is_deleting and terms.trigger != ReplicationPolicy.Trigger.EVENT:
+        message = _("Deletions are copied by policies that run at each push.")
+        raise BadRequest(message, field="replicate_deletion")
+    if terms.trigger == ReplicationPolicy.Trigger.SCHEDULED and not terms.cron:
+        raise BadRequest(_("Say when it runs."), field="cron")
 
 
 def _schedule(policy: ReplicationPolicy, actor: Actor) -> None:

@@ -15,11 +15,11 @@ from typing import BinaryIO, cast
 from accounts.errors import BadRequest
 from registry_sync import copying, upstream
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
-from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.client.managed import ManagedRegistry
 from registry_sync.copying import Part
 from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, RepositoryBlob, Tag
 from registry_sync.remote_registries import Address, client_of
-from registry_sync.replication import filters, planning
+from registry_sync.replication import filters, planning, replicas
 from registry_sync.replication.planning import TYPES
 from registry_sync.runs import Run
 
@@ -67,7 +67,7 @@ class Sender:
     destination: str
     run: Run
     meter: Meter
-    client: RemoteClient
+    client: ManagedRegistry
 
     def send(self, artifact: Artifact, tags: Sequence[str]) -> int:
         """Send an image and what belongs to it, then its tags; return how many manifests went.
@@ -85,6 +85,13 @@ class Sender:
             if self._may_tag(artifact, tag):
                 media_type = artifact.body.media_type
                 self.client.put_manifest(self.destination, tag, media_type, content)
+                replicas.put(
+                    self.policy,
+                    repository_id=artifact.repository_id,
+                    digest=artifact.digest,
+                    destination=self.destination,
+                    tags=[tag],
+                )
                 self.run.log(f"{self.destination}:{tag} is {artifact.digest}")
         return count
 
@@ -132,7 +139,7 @@ class Sender:
         registry_name = artifact.repository.registry_name
 
         def send(digest: str) -> None:
-            client: RemoteClient | None = getattr(local, "client", None)
+            client: ManagedRegistry | None = getattr(local, "client", None)
             if client is None:
                 client = local.client = client_of(self.address)
                 client.pause = self.meter.pause

@@ -207,10 +207,10 @@ class TestPolicies:
         [
             ({"src_registry": {"id": 1}}, "not both"),
             ({"dest_registry": {"id": 0}}, "not both"),
-            ({"trigger": {"type": "event_based"}}, "not available yet"),
             ({"trigger": {"type": "scheduled"}}, "Say when"),
             ({"trigger": {"type": "scheduled", "trigger_settings": {"cron": "x"}}}, "six fields"),
-            ({"replicate_deletion": True}, "not copied yet"),
+            ({"replicate_deletion": True}, "at each push"),
+            ({"deletion": True}, "at each push"),
             ({"dest_namespace": "Upper"}, "namespace"),
             ({"filters": [{"type": "color", "value": "red"}]}, "Filters are"),
             ({"name": ""}, "name"),
@@ -223,6 +223,19 @@ class TestPolicies:
         assert answer.status_code == 400
         assert field in error_of(answer)[1]
         assert not ReplicationPolicy.objects.exists()
+
+    def test_one_at_each_push(self, admin_calls: Caller, registry: int) -> None:
+        events = {"type": "event_based"}
+        wanted = policy_of(registry, trigger=events, replicate_deletion=True)
+        place = admin_calls.post("replication/policies", wanted)["Location"]
+        number = int(place.rpartition("/")[2])
+        shown = told(admin_calls.get(f"replication/policies/{number}"))
+        assert shown["trigger"]["type"] == "event_based"
+        assert (shown["deletion"], shown["replicate_deletion"]) == (True, True)
+        fetching = {"name": "pull", "src_registry": {"id": registry}, "trigger": events}
+        answer = admin_calls.post("replication/policies", fetching)
+        assert answer.status_code == 400
+        assert "do not hear" in error_of(answer)[1]
 
     def test_one_that_fetches(self, admin_calls: Caller, registry: int) -> None:
         wanted = {

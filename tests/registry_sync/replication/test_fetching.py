@@ -68,6 +68,12 @@ class Remote:
     def tags(self, name: str) -> list[str]:
         return sorted(tag for where, tag in self.tagged if where == name)
 
+    def has_project(self, _name: str) -> bool:
+        return True
+
+    def prepare(self, _repository: str) -> None:
+        pass
+
     def tagged_digest(self, name: str, tag: str, **_types: object) -> str:
         return self.tagged.get((name, tag), "")
 
@@ -92,7 +98,7 @@ def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) ->
     made, behind = Remote(), FakeRegistry()
     monkeypatch.setattr(upstream, "registry", behind)
     for module in (planning, pull_planning, engine):
-        monkeypatch.setattr(module, "client_of", lambda _address: made)
+        monkeypatch.setattr(module, "client_of", lambda _address, **_via: made)
     settings.MOORAGE_BLOB_DELIVERY = "registry"
     ensure_keys(settings.MOORAGE_KEYS)
     return made

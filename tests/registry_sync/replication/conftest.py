@@ -1,0 +1,51 @@
+"""A registry in memory at the other end, and one behind us."""
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import Settings
+
+from accounts.crypto import ensure_keys
+from accounts.models import Project
+from accounts.principals import SYSTEM_ACTOR, Actor
+from registry_sync import upstream
+from registry_sync.models import Repository
+from registry_sync.replication import engine, planning, sending
+from tests.factories import Image, make_repository, push_image, upload_blobs
+from tests.fakes import FakeRegistry
+from tests.registry_sync.replication.there import There
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> There:
+    """Put a registry in memory at the end of every client."""
+    made = There()
+    for module in (planning, sending, engine):
+        monkeypatch.setattr(module, "client_of", lambda _address, **_via: made)
+    return made
+
+
+@pytest.fixture
+def push(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, team: Project
+) -> Callable[..., Repository]:
+    """Return a function that pushes to a repository of ``team``."""
+    registry = FakeRegistry()
+    monkeypatch.setattr(upstream, "registry", registry)
+    settings.MOORAGE_BLOB_DELIVERY = "registry"
+    ensure_keys(settings.MOORAGE_KEYS)
+
+    def push_it(
+        image: Image,
+        tag: str = "",
+        path: str = "app",
+        children: tuple[Image, ...] = (),
+        actor: Actor = SYSTEM_ACTOR,
+    ) -> Repository:
+        found = Repository.objects.filter(project=team, path=path).first()
+        repository = found or make_repository(team, path)
+        upload_blobs(registry, repository, image)
+        push_image(repository, image, tag, children=children, actor=actor)
+        return repository
+
+    return push_it
