@@ -6,7 +6,7 @@ usage, repository, tag, artifacts, blobs by digest.
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
@@ -19,8 +19,9 @@ from accounts.statements import Statement
 from registry_sync import admission, blobs, immutability, nesting, transactions, usage
 from registry_sync.failpoints import hit
 from registry_sync.image_config import ImageFacts
-from registry_sync.manifests import Descriptor, Manifest
+from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Manifest
 from registry_sync.models import (
+    AbsentPart,
     Artifact,
     ArtifactBlob,
     ArtifactReference,
@@ -49,6 +50,9 @@ class Push:
     tag: str
     # What the tag's history calls it.
     action: str = TagEvent.Action.PUSH
+    # False for what a proxy project fetched: only the database has it, and of what it names that
+    # which is here, which is looked at under the locks.
+    is_complete: bool = True
 
 
 def open_repository(project_id: int, path: str) -> Repository:
@@ -73,8 +77,14 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     immutability.require_movable(
         repository, push.tag, current=place.tagged_digest, target=push.manifest.digest
     )
+    if not push.is_complete:
+        push = replace(push, child_digests=_children_here(repository, push.manifest))
     children = _lock_artifacts(repository, push)
-    blobs.hold_pins(push.pins, now)
+    if push.is_complete:
+        blobs.hold_pins(push.pins, now)
+    else:
+        needed = {entry.digest for _position, entry in blob_entries(push.manifest)}
+        push = replace(push, blob_sizes=blobs.hold_present(repository, needed, now))
     sizes = {**push.blob_sizes, push.manifest.digest: len(push.manifest.content)}
     counted = usage.added(place.usage, place.project, sizes)
     artifact, is_new = _save_artifact(repository, push, children, actor, now)
@@ -168,6 +178,14 @@ def _opened_tag(
     )
 
 
+def _children_here(repository: Repository, manifest: Manifest) -> frozenset[str]:
+    digests = {entry.digest for entry in manifest.children}
+    if not digests:
+        return frozenset()
+    here = Artifact.objects.live().filter(repository=repository, body_id__in=digests)
+    return frozenset(here.values_list("body_id", flat=True))
+
+
 def _lock_artifacts(repository: Repository, push: Push) -> dict[str, Artifact]:
     """Lock children and subject; return the children by digest."""
     digests = set(push.child_digests)
@@ -202,10 +220,13 @@ def _save_artifact(
     )
     kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.PRESENT
     artifact = new_artifact(repository, push, children, actor, now)
-    inserted = statements.run(
-        statements.insert([body], "ON CONFLICT (digest) DO NOTHING"),
+    in_registry = [
         blobs.linked(repository, [manifest.digest], kind, state, now),
         blobs.sized(manifest.digest, len(manifest.content)),
+    ]
+    inserted = statements.run(
+        statements.insert([body], "ON CONFLICT (digest) DO NOTHING"),
+        *(in_registry if push.is_complete else []),
         statements.insert(
             [artifact], "ON CONFLICT (repository_id, digest) DO NOTHING RETURNING id"
         ),
@@ -232,7 +253,12 @@ def new_artifact(
 ) -> Artifact:
     """Return the artifact's row as it is to be written, pushed at ``now``."""
     manifest, facts = push.manifest, push.facts
-    own_size = len(manifest.content) + sum(push.blob_sizes.values())
+    if push.is_complete:
+        sizes = push.blob_sizes
+    else:
+        # What is to come is as long as the manifest says, or it does not come.
+        sizes = {e.digest: e.size for _n, e in blob_entries(manifest) if not is_child(e)}
+    own_size = len(manifest.content) + sum(sizes.values())
     return Artifact(
         repository=repository,
         body_id=manifest.digest,
@@ -249,6 +275,7 @@ def new_artifact(
         config=facts.config,
         annotations=manifest.annotations,
         subject_digest=manifest.subject_digest,
+        is_complete=push.is_complete,
         pushed_by_id=actor.principal.user_id,
         pushed_by_name=actor.principal.name,
         pushed_at=now,
@@ -285,7 +312,32 @@ def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> lis
     if uses:
         columns = ("artifact_id", "blob_id", "position", "media_type", "size")
         found.append(statements.insert_values(ArtifactBlob, columns, uses))
+    if not push.is_complete:
+        found += _absent_parts(artifact, push, children)
     return found
+
+
+def _absent_parts(
+    artifact: Artifact, push: Push, children: dict[str, Artifact]
+) -> list[Statement]:
+    """Write down what a manifest names that is not here."""
+    manifest = push.manifest
+    rows = [
+        (artifact.pk, entry.digest, position, is_child(entry), entry.size)
+        for position, entry in blob_entries(manifest)
+        if entry.digest not in push.blob_sizes
+        and entry.digest not in children
+        and not entry.may_be_absent
+    ]
+    if not rows:
+        return []
+    columns = ("artifact_id", "digest", "position", "is_manifest", "size")
+    return [statements.insert_values(AbsentPart, columns, rows)]
+
+
+def is_child(entry: Descriptor) -> bool:
+    """Return whether what an index names is a manifest, as far as its media type tells."""
+    return entry.media_type in IMAGE_TYPES | INDEX_TYPES
 
 
 def blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
@@ -339,10 +391,13 @@ def _announced(
     name = f"{project.name}/{repository.path}"
     digest = push.manifest.digest
     resource = f"{name}:{push.tag}" if push.tag else f"{name}@{digest}"
+    action = "create_artifact" if push.is_complete else "fetch_artifact"
+    noted = audit.recorded(actor, action, resource, project=project, detail={"digest": digest})
+    if not push.is_complete:
+        # Told of once it is whole.
+        return [noted]
     return [
-        audit.recorded(
-            actor, "create_artifact", resource, project=project, detail={"digest": digest}
-        ),
+        noted,
         outbox.emitted(
             "artifact.pushed",
             f"repository:{repository.pk}",
@@ -350,5 +405,6 @@ def _announced(
             digest=digest,
             tag=push.tag,
             actor=actor.principal.name,
+            client=actor.client,
         ),
     ]
