@@ -96,24 +96,30 @@ class RemoteRegistry(SourceRegistry):
         size: int,
         source: Source,
         *,
-        mount_from: str = "",
+        location: str = "",
         piece: int = 0,
-    ) -> int:
-        """Store a blob and return the bytes that were sent: 0 where it could be mounted.
+    ) -> None:
+        """Store a blob.
 
-        ``mount_from`` is another repository there which may hold it. ``piece`` is the most that
-        one request sends, in bytes; 0: everything at once.
+        ``location`` is where ``mount`` has begun to. ``piece`` is the most that one request sends,
+        in bytes; 0: everything at once.
         """
-        location = self._start(repository, digest, mount_from)
-        if location and piece and size > piece:
+        location = location or self._start(repository)
+        if piece and size > piece:
             self._send_pieces(repository, digest, size, source, location=location, piece=piece)
-        elif location:
+        else:
             self._send_whole(repository, digest, size, source, location=location)
-        return size if location else 0
+
+    def mount(self, repository: str, digest: str, source: str) -> str:
+        """Have a blob from another repository there, without sending it.
+
+        Return nothing where that was done; else where to send it.
+        """
+        return self._start(repository, digest, source)
 
     # --- Uploads ----------------------------------------------------------------------------------
 
-    def _start(self, repository: str, digest: str, mount_from: str) -> str:
+    def _start(self, repository: str, digest: str = "", mount_from: str = "") -> str:
         """Return where the bytes go; nothing where the blob was mounted."""
         path, scope = f"/v2/{repository}/blobs/uploads/", _scope(repository)
         if mount_from:
@@ -145,7 +151,7 @@ class RemoteRegistry(SourceRegistry):
                 # It may have got everything, and only its answer was lost.
                 if self.has_blob(repository, digest):
                     return
-                location = self._start(repository, "", "")
+                location = self._start(repository)
 
     def _send_pieces(
         self,
@@ -192,7 +198,7 @@ class RemoteRegistry(SourceRegistry):
         """
         with self._ask("GET", location, _scope(repository)) as response:
             if response.status_code == 404:
-                return self._start(repository, "", ""), 0
+                return self._start(repository), 0
             self._require(response, 204)
             last = outbound.number_of(response.headers.get("Range", "0-0").rpartition("-")[2])
             return self._location(response, location), last + 1 if last else 0

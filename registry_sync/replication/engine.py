@@ -15,10 +15,11 @@ from registry_sync.client.errors import (
 )
 from registry_sync.executions import Order
 from registry_sync.models import Artifact, ReplicationChange, ReplicationPolicy
-from registry_sync.remote_registries import address_of, client_of
+from registry_sync.remote_registries import address_of
 from registry_sync.replication import (
     change_planning,
     changes,
+    clients,
     deleting,
     fetching,
     planning,
@@ -134,14 +135,15 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
         run.log("it was deleted meanwhile; there is nothing to copy")
         return
     address, destination = address_of(policy.remote), str(given["destination"])
-    meter = Meter(policy.speed_limit)
-    client = client_of(address, via=str(given.get("via", "")))
-    client.pause = meter.pause
-    client.prepare(destination)
-    run.progress(total=artifact.size, unit="bytes")
-    sender = Sender(policy, address, destination, run, meter, client)
-    tags = [str(tag) for tag in given["tags"]]
-    count = sender.send(artifact, tags)
+    meter, via = Meter(policy.speed_limit), str(given.get("via", ""))
+    # A first attempt at what the plan did not find there.
+    is_fresh = bool(given.get("is_fresh")) and run.task.attempts + run.task.takeovers <= 1
+    with clients.borrowed(address, via=via, pause=meter.pause) as client:
+        client.prepare(destination)
+        run.progress(total=artifact.size, unit="bytes")
+        sender = Sender(policy, address, destination, run, meter, client, via, is_fresh)
+        tags = [str(tag) for tag in given["tags"]]
+        count = sender.send(artifact, tags)
     run.result(sent=meter.sent, manifests=count)
     run.progress(done=meter.sent, message=f"{meter.sent} bytes sent")
     run.log(f"done: {count} manifests and {meter.sent} bytes of blobs were sent")
@@ -149,33 +151,32 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
 
 def _delete(policy: ReplicationPolicy, run: Run) -> None:
     given = run.parameters
-    client = client_of(address_of(policy.remote), via=str(given.get("via", "")))
-    client.pause = _pause_of(run)
-    count = deleting.delete(
-        policy,
-        client,
-        run,
-        repository_id=int(given["deletion"]),
-        destination=str(given["destination"]),
-        digest=str(given["digest"]),
-        tags=[str(tag) for tag in given["tags"]],
-    )
+    address, via = address_of(policy.remote), str(given.get("via", ""))
+    with clients.borrowed(address, via=via, pause=_pause_of(run)) as client:
+        count = deleting.delete(
+            policy,
+            client,
+            run,
+            repository_id=int(given["deletion"]),
+            destination=str(given["destination"]),
+            digest=str(given["digest"]),
+            tags=[str(tag) for tag in given["tags"]],
+        )
     run.result(deleted=count)
 
 
 def _fetch(policy: ReplicationPolicy, run: Run) -> None:
     given = run.parameters
-    client = client_of(address_of(policy.remote))
-    client.pause = _pause_of(run)
-    count = fetching.fetch(
-        policy,
-        client,
-        run,
-        name=str(given["source"]),
-        destination=str(given["destination"]),
-        digest=str(given["digest"]),
-        tags=[str(tag) for tag in given["tags"]],
-    )
+    with clients.borrowed(address_of(policy.remote), pause=_pause_of(run)) as client:
+        count = fetching.fetch(
+            policy,
+            client,
+            run,
+            name=str(given["source"]),
+            destination=str(given["destination"]),
+            digest=str(given["digest"]),
+            tags=[str(tag) for tag in given["tags"]],
+        )
     run.result(manifests=count)
     run.log(f"done: {count} manifests came")
 

@@ -30,6 +30,11 @@ class Filters:
     are_labels_excluded: bool = False
     resource: str = ""
 
+    @property
+    def looks_into(self) -> bool:
+        """Whether an image's name does not tell all."""
+        return bool(self.labels or self.resource)
+
     def takes_repository(self, name: str) -> bool:
         """Tell whether a repository, named with its project, is copied."""
         return not self.name or _fits(self.name, name)

@@ -1,7 +1,6 @@
 """What a policy has to copy: local tags compared with those there, one request for each."""
 
 import datetime
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from dataclasses import dataclass, field
 from accounts.errors import BadRequest
 from registry_sync.accessories import accessories_among, subject_of_tag
 from registry_sync.artifact_types import type_of
-from registry_sync.client.managed import ManagedRegistry
 from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES
 from registry_sync.models import (
     Artifact,
@@ -21,8 +19,8 @@ from registry_sync.models import (
     State,
     Tag,
 )
-from registry_sync.remote_registries import Address, client_of
-from registry_sync.replication import filters, replicas
+from registry_sync.remote_registries import Address
+from registry_sync.replication import clients, filters, replicas
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.policies import KIND
 from registry_sync.runs import Run
@@ -239,7 +237,6 @@ class Askers:
     def __init__(self, address: Address) -> None:
         """``address``: the registry's."""
         self._address = address
-        self._local = threading.local()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="replication")
         # By name, where the registry has projects: into a missing one nobody may look.
         self._projects: dict[str, bool] = {}
@@ -267,16 +264,12 @@ class Askers:
     def _look_for(self, project: str) -> None:
         """Ask once whether a project is there, where the registry has projects."""
         if project not in self._projects:
-            self._projects[project] = self._client().has_project(project)
+            with clients.borrowed(self._address) as client:
+                self._projects[project] = client.has_project(project)
 
     def _ask(self, place: tuple[str, str]) -> str:
         repository, tag = place
         if not self._projects.get(repository.partition("/")[0], True):
             return ""
-        return self._client().tagged_digest(repository, tag, types=TYPES)
-
-    def _client(self) -> ManagedRegistry:
-        client: ManagedRegistry | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = client_of(self._address)
-        return client
+        with clients.borrowed(self._address) as client:
+            return client.tagged_digest(repository, tag, types=TYPES)

@@ -11,6 +11,7 @@ from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from accounts.principals import Actor
 from accounts.scopes import NAME_PATTERN
 from registry_sync import schedules
+from registry_sync.adapters import ADAPTERS
 from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy
 from registry_sync.replication import filters
 from registry_sync.texts import storable
@@ -80,8 +81,9 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
 
 def _filters(terms: Terms) -> list[dict[str, Any]]:
     found = filters.checked(terms.filters)
-    if terms.is_pull and {"label", "resource"} & {entry["type"] for entry in found}:
-        message = _("Another registry's images are chosen by name and tag only.")
+    has_labels = any(entry["type"] == "label" for entry in found)
+    if terms.is_pull and has_labels and not ADAPTERS[terms.remote.kind].tells_labels:
+        message = _("This kind of registry tells no labels; choose by name, tag and type.")
         raise BadRequest(message, field="filters")
     return found
 

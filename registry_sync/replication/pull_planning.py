@@ -1,14 +1,18 @@
 """What a policy has to fetch: the tags of another registry compared with ours."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from accounts.errors import BadRequest
+from registry_sync import manifests
 from registry_sync.accessories import subject_of_tag
+from registry_sync.client.managed import Described, ManagedRegistry, UnableError
+from registry_sync.manifests import MAX_MANIFEST_BYTES, Manifest, ManifestError
 from registry_sync.models import ReplicationPolicy, Tag
-from registry_sync.remote_registries import Address, client_of
-from registry_sync.replication import filters
+from registry_sync.remote_registries import Address
+from registry_sync.replication import clients, filters
 from registry_sync.replication.filters import Filters
-from registry_sync.replication.planning import Askers, Copy, Plan, destination_of
+from registry_sync.replication.planning import TYPES, Askers, Copy, Plan, destination_of
 from registry_sync.runs import Run
 
 # What a pattern may hold; a name without any of it is one repository.
@@ -18,10 +22,9 @@ _WILDCARDS = frozenset("*?[]{}!")
 def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
     """Compare everything that the policy takes. Raises ``RegistryError``."""
     plan, wanted = Plan(), filters.read(policy.filters)
-    client = client_of(address)
     compared = 0
-    with Askers(address) as askers:
-        for name in _names(client.repositories, wanted):
+    with Askers(address) as askers, clients.borrowed(address) as client:
+        for name in _names(client, wanted):
             try:
                 destination = destination_of(policy, name)
             except BadRequest as error:
@@ -31,20 +34,66 @@ def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
                 plan.unnamed.append(f"{name}: a repository here is in a project; give a namespace")
                 continue
             tags = [tag for tag in client.tags(name) if _is_wanted(tag, wanted)]
-            _compare(plan, policy, (name, destination), askers.pairs(name, tags))
+            found = askers.pairs(name, tags)
+            if wanted.looks_into:
+                found = _Look(client, name, wanted).chosen(found)
+            _compare(plan, policy, (name, destination), found)
             compared += len(tags)
             run.progress(done=compared, unit="tags", message=name)
     return plan
 
 
-def _names(listed: Callable[[], Iterator[str]], wanted: Filters) -> Iterator[str]:
+def _names(client: ManagedRegistry, wanted: Filters) -> Iterator[str]:
     """Ask for the catalogue only where a pattern needs it: not every registry gives one."""
     if wanted.name and not _WILDCARDS & set(wanted.name):
         yield wanted.name
         return
-    for name in listed():
+    namespace = wanted.name.partition("/")[0]
+    is_literal = "/" in wanted.name and not _WILDCARDS & set(namespace)
+    for name in client.repositories_in(namespace if is_literal else ""):
         if wanted.takes_repository(name):
             yield name
+
+
+class _Look:
+    """Looks into images of one repository, as far as filters by type or label need it."""
+
+    def __init__(self, client: ManagedRegistry, name: str, wanted: Filters) -> None:
+        """``wanted`` says by what they are chosen."""
+        self._client = client
+        self._name = name
+        self._wanted = wanted
+        self._described: Mapping[str, Described] = {}
+        self._chosen: dict[str, bool] = {}
+
+    def chosen(self, tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return those tags, each with its digest, whose images the policy takes."""
+        # Policies with labels are not made for registries that tell none.
+        with contextlib.suppress(UnableError):
+            self._described = self._client.described(self._name)
+        return [(tag, digest) for tag, digest in tags if digest and self._is_chosen(digest)]
+
+    def _is_chosen(self, digest: str) -> bool:
+        if digest not in self._chosen:
+            kind, labels = self._facts(digest)
+            self._chosen[digest] = self._wanted.takes_artifact(kind, labels)
+        return self._chosen[digest]
+
+    def _facts(self, digest: str) -> tuple[str, frozenset[str]]:
+        """Return an image's type and labels; its manifest tells the former too."""
+        told = self._described.get(digest)
+        if told is not None:
+            return told.kind, told.labels
+        found = self._client.manifest(self._name, digest, types=TYPES, limit=MAX_MANIFEST_BYTES)
+        try:
+            is_image = found is not None and _is_image(manifests.parse(found[1], found[0]))
+        except ManifestError:
+            is_image = False
+        return ("IMAGE" if is_image else ""), frozenset()
+
+
+def _is_image(manifest: Manifest) -> bool:
+    return manifest.is_index or manifest.is_described
 
 
 def _is_wanted(tag: str, wanted: Filters) -> bool:

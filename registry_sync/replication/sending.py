@@ -18,8 +18,8 @@ from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailab
 from registry_sync.client.managed import ManagedRegistry
 from registry_sync.copying import Part
 from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, RepositoryBlob, Tag
-from registry_sync.remote_registries import Address, client_of
-from registry_sync.replication import filters, planning, replicas
+from registry_sync.remote_registries import Address
+from registry_sync.replication import clients, filters, planning, replicas
 from registry_sync.replication.planning import TYPES
 from registry_sync.runs import Run
 
@@ -68,6 +68,9 @@ class Sender:
     run: Run
     meter: Meter
     client: ManagedRegistry
+    via: str = ""
+    # Whether nothing of it is there, as far as anybody knows.
+    is_fresh: bool = False
 
     def send(self, artifact: Artifact, tags: Sequence[str]) -> int:
         """Send an image and what belongs to it, then its tags; return how many manifests went.
@@ -99,6 +102,8 @@ class Sender:
         artifact = part.artifact
         if part.tags:
             is_there = all(self._points(tag, artifact.digest) for tag in part.tags)
+        elif self.is_fresh and is_named_later:
+            is_there = False
         else:
             is_there = self.client.has_manifest(self.destination, artifact.digest, types=TYPES)
         if is_there:
@@ -134,27 +139,39 @@ class Sender:
     def _blobs(self, artifact: Artifact) -> None:
         used = ArtifactBlob.objects.filter(artifact=artifact).order_by("-size")
         sizes = dict(used.values_list("blob_id", "size"))
-        elsewhere = self._elsewhere(artifact, sizes)
-        local = threading.local()
+        missing = self._missing(artifact, sizes)
         registry_name = artifact.repository.registry_name
 
         def send(digest: str) -> None:
-            client: ManagedRegistry | None = getattr(local, "client", None)
-            if client is None:
-                client = local.client = client_of(self.address)
-                client.pause = self.meter.pause
-            if client.has_blob(self.destination, digest):
-                return
-            client.put_blob(
-                self.destination,
-                digest,
-                sizes[digest],
-                _opener(registry_name, digest, self.meter),
-                mount_from=elsewhere.get(digest, ""),
-                piece=PIECE_BYTES if self.policy.is_chunked else 0,
-            )
+            with clients.borrowed(self.address, via=self.via, pause=self.meter.pause) as client:
+                client.put_blob(
+                    self.destination,
+                    digest,
+                    sizes[digest],
+                    _opener(registry_name, digest, self.meter),
+                    location=missing[digest],
+                    piece=PIECE_BYTES if self.policy.is_chunked else 0,
+                )
 
-        self._all(send, list(sizes))
+        self._all(send, list(missing))
+
+    def _missing(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
+        """Return what has to be sent, each with where that has begun, if it has.
+
+        On one connection: these requests are short.
+        """
+        elsewhere = self._elsewhere(artifact, sizes)
+        missing: dict[str, str] = {}
+        for digest in sizes:
+            source = elsewhere.get(digest, "")
+            # What nobody has sent there yet need not be asked for, where it can be mounted.
+            if not (source and self.is_fresh) and self.client.has_blob(self.destination, digest):
+                continue
+            location = self.client.mount(self.destination, digest, source) if source else ""
+            if location or not source:
+                missing[digest] = location
+            self.run.progress()
+        return missing
 
     def _all(self, send: Callable[[str], None], digests: Sequence[str]) -> None:
         """Send in threads, and look up meanwhile whether the run is to go on."""

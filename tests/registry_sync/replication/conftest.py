@@ -8,9 +8,9 @@ from pytest_django import Settings
 from accounts.crypto import ensure_keys
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR, Actor
-from registry_sync import upstream
+from registry_sync import remote_registries, upstream
 from registry_sync.models import Repository
-from registry_sync.replication import engine, planning, sending
+from registry_sync.replication import clients
 from tests.factories import Image, make_repository, push_image, upload_blobs
 from tests.fakes import FakeRegistry
 from tests.registry_sync.replication.there import There
@@ -20,8 +20,8 @@ from tests.registry_sync.replication.there import There
 def there(monkeypatch: pytest.MonkeyPatch) -> There:
     """Put a registry in memory at the end of every client."""
     made = There()
-    for module in (planning, sending, engine):
-        monkeypatch.setattr(module, "client_of", lambda _address, **_via: made)
+    clients.forget()
+    monkeypatch.setattr(remote_registries, "client_of", lambda _address, **_via: made)
     return made
 
 

@@ -27,7 +27,7 @@ from registry_sync.models import (
     Task,
 )
 from registry_sync.remote_registries import Address
-from registry_sync.replication import engine, planning, policies, pull_planning
+from registry_sync.replication import clients, engine, policies
 from registry_sync.replication.policies import KIND, Terms
 from registry_sync.runs import Run
 from tests.factories import (
@@ -61,7 +61,7 @@ class Remote:
         self.blobs |= {digest_of(blob): blob for blob in image.blobs}
         self.tagged |= {(name, tag): image.digest for tag in tags}
 
-    def repositories(self) -> Iterator[str]:
+    def repositories_in(self, namespace: str) -> Iterator[str]:
         assert self.catalogue is not None, "it was asked for its catalogue"
         yield from self.catalogue
 
@@ -97,8 +97,8 @@ def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) ->
     """Put a registry in memory at the end of every client, and one behind us."""
     made, behind = Remote(), FakeRegistry()
     monkeypatch.setattr(upstream, "registry", behind)
-    for module in (planning, pull_planning, engine):
-        monkeypatch.setattr(module, "client_of", lambda _address, **_via: made)
+    clients.forget()
+    monkeypatch.setattr(remote_registries, "client_of", lambda _address, **_via: made)
     settings.MOORAGE_BLOB_DELIVERY = "registry"
     ensure_keys(settings.MOORAGE_KEYS)
     return made

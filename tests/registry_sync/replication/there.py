@@ -60,13 +60,20 @@ class There:
         return (repository, digest) in self.blobs
 
     def put_blob(
-        self, repository: str, digest: str, size: int, source: Any, *, mount_from: str, piece: int
-    ) -> int:
-        self._note("mount" if (mount_from, digest) in self.blobs else "send", repository, digest)
+        self, repository: str, digest: str, size: int, source: Any, *, location: str, piece: int
+    ) -> None:
+        self._note("send", repository, digest)
         with source(0) as stream:
-            assert digest_of(stream.read()) == digest
+            content = stream.read()
+        assert (digest_of(content), len(content)) == (digest, size)
         self.blobs.add((repository, digest))
-        return size
+
+    def mount(self, repository: str, digest: str, source: str) -> str:
+        if (source, digest) not in self.blobs:
+            return "an upload"
+        self._note("mount", repository, digest)
+        self.blobs.add((repository, digest))
+        return ""
 
     def tags(self, repository: str) -> list[str]:
         return sorted(tag for place, tag in self.tagged if place == repository)
