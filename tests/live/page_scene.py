@@ -16,6 +16,8 @@ from registry_sync import (
     labels,
     remote_registries,
     repositories,
+    schedules,
+    tasks,
     trash,
 )
 from registry_sync.executions import create as create_execution
@@ -57,6 +59,8 @@ def make(project_name: str) -> dict[str, str]:
     entry = trash.delete_tag(hello, "old", actor=actor)
     rule = immutable_rules.create(project, rule=Rule("v*"), actor=actor)
     registry, policy = _replication(project, actor)
+    # The worker makes them with its first tick, which may be to come.
+    schedules.ensure(tasks.DEFAULT_SCHEDULES)
     return {
         "project": project.name,
         "empty": empty.name,
