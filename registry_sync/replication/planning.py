@@ -1,9 +1,11 @@
 """What a policy has to copy: local tags compared with those there, one request for each."""
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from accounts.errors import BadRequest
 from registry_sync.accessories import accessories_among, subject_of_tag
@@ -23,11 +25,24 @@ from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters, replicas
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.policies import KIND
-from registry_sync.runs import Run
 
 TYPES = IMAGE_TYPES | INDEX_TYPES
 _THREADS = 8
 _BATCH = 400
+
+
+class Progress(Protocol):
+    """Whoever is told how far a plan is, and may end it."""
+
+    def progress(
+        self,
+        *,
+        done: int | None = None,
+        total: int | None = None,
+        unit: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Go on, or raise."""
 
 
 @dataclass(slots=True)
@@ -85,12 +100,22 @@ class Plan:
         self.deletions.append(Deletion(*place, [replica.tag], via))
 
 
-def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
-    """Compare everything that the policy takes. Raises ``RegistryError``."""
-    plan, wanted = Plan(), filters.read(policy.filters)
+def make(
+    policy: ReplicationPolicy,
+    address: Address,
+    run: Progress,
+    *,
+    plan: Plan | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Plan:
+    """Compare everything that the policy takes. Raises ``RegistryError``.
+
+    ``plan`` is added to, for who wants to see it as it grows; ``pause`` as for clients.
+    """
+    plan, wanted = plan or Plan(), filters.read(policy.filters)
     since = last_success(policy)
     compared = 0
-    with Askers(address) as askers:
+    with Askers(address, pause) as askers:
         for batch in _batches(policy, wanted, plan, since):
             asked = [(c.destination, tag.name) for c, tags in batch for tag in tags]
             answers = iter(askers.digests(asked))
@@ -98,7 +123,7 @@ def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
                 comparison.add([(tag, next(answers)) for tag in tags])
             compared += len(asked)
             run.progress(done=compared, unit="tags", message=batch[-1][0].repository.name)
-    if policy.is_deleting:
+    if policy.is_deleting and policy.pk:
         for replica in replicas.orphaned(policy):
             plan.add_deletion(replica)
     return plan
@@ -234,9 +259,10 @@ class Comparison:
 class Askers:
     """Threads that ask the other registry, each over connections of its own."""
 
-    def __init__(self, address: Address) -> None:
-        """``address``: the registry's."""
+    def __init__(self, address: Address, pause: Callable[[float], None] = time.sleep) -> None:
+        """``address``: the registry's; ``pause`` is how it is waited for."""
         self._address = address
+        self._pause = pause
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="replication")
         # By name, where the registry has projects: into a missing one nobody may look.
         self._projects: dict[str, bool] = {}
@@ -264,12 +290,12 @@ class Askers:
     def _look_for(self, project: str) -> None:
         """Ask once whether a project is there, where the registry has projects."""
         if project not in self._projects:
-            with clients.borrowed(self._address) as client:
+            with clients.borrowed(self._address, pause=self._pause) as client:
                 self._projects[project] = client.has_project(project)
 
     def _ask(self, place: tuple[str, str]) -> str:
         repository, tag = place
         if not self._projects.get(repository.partition("/")[0], True):
             return ""
-        with clients.borrowed(self._address) as client:
+        with clients.borrowed(self._address, pause=self._pause) as client:
             return client.tagged_digest(repository, tag, types=TYPES)

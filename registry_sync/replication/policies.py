@@ -53,7 +53,31 @@ def update(policy: ReplicationPolicy, terms: Terms, *, actor: Actor) -> Replicat
     return _save(policy, terms, "update_replication_policy", actor)
 
 
+def draft(terms: Terms, kept: ReplicationPolicy | None = None) -> ReplicationPolicy:
+    """Return what would be stored, for a look at what it would do. Raises ``BadRequest``.
+
+    ``kept``: the policy that would be changed; it is not.
+    """
+    made = ReplicationPolicy(pk=kept.pk if kept else None)
+    _fill(made, terms)
+    return made
+
+
 def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) -> ReplicationPolicy:
+    _fill(policy, terms)
+    try:
+        with transaction.atomic():
+            policy.save()
+            _schedule(policy, actor)
+            if not (policy.is_enabled and policy.trigger == ReplicationPolicy.Trigger.EVENT):
+                policy.changes.all().delete()
+            audit.record(actor, action, policy.name, detail={"registry": terms.remote.name})
+    except IntegrityError as error:
+        raise Conflict(_("A policy of this name exists."), field="name") from error
+    return policy
+
+
+def _fill(policy: ReplicationPolicy, terms: Terms) -> None:
     _check(terms)
     policy.name = storable(terms.name).strip()
     policy.description = storable(terms.description)
@@ -67,16 +91,6 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
     policy.is_enabled, policy.is_overriding = terms.is_enabled, terms.is_overriding
     policy.is_deleting = terms.is_deleting
     policy.is_chunked, policy.speed_limit = terms.is_chunked, terms.speed_limit
-    try:
-        with transaction.atomic():
-            policy.save()
-            _schedule(policy, actor)
-            if not (policy.is_enabled and policy.trigger == ReplicationPolicy.Trigger.EVENT):
-                policy.changes.all().delete()
-            audit.record(actor, action, policy.name, detail={"registry": terms.remote.name})
-    except IntegrityError as error:
-        raise Conflict(_("A policy of this name exists."), field="name") from error
-    return policy
 
 
 def _filters(terms: Terms) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """What a policy has to fetch: the tags of another registry compared with ours."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from accounts.errors import BadRequest
 from registry_sync import manifests
@@ -12,18 +13,24 @@ from registry_sync.models import ReplicationPolicy, Tag
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters
 from registry_sync.replication.filters import Filters
-from registry_sync.replication.planning import TYPES, Askers, Copy, Plan, destination_of
-from registry_sync.runs import Run
+from registry_sync.replication.planning import TYPES, Askers, Copy, Plan, Progress, destination_of
 
 # What a pattern may hold; a name without any of it is one repository.
 _WILDCARDS = frozenset("*?[]{}!")
 
 
-def make(policy: ReplicationPolicy, address: Address, run: Run) -> Plan:
-    """Compare everything that the policy takes. Raises ``RegistryError``."""
-    plan, wanted = Plan(), filters.read(policy.filters)
+def make(
+    policy: ReplicationPolicy,
+    address: Address,
+    run: Progress,
+    *,
+    plan: Plan | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Plan:
+    """Compare everything that the policy takes; as ``planning.make``."""
+    plan, wanted = plan or Plan(), filters.read(policy.filters)
     compared = 0
-    with Askers(address) as askers, clients.borrowed(address) as client:
+    with Askers(address, pause) as askers, clients.borrowed(address, pause=pause) as client:
         for name in _names(client, wanted):
             try:
                 destination = destination_of(policy, name)
