@@ -1,7 +1,7 @@
 """Every page in a browser: light and dark, English and Chinese, wide and narrow.
 
-Each page is loaded once in each language; the theme and the width change in place. The content
-security policy is in force throughout.
+Each page is loaded once in each language; theme, width and length of the texts change in place. The
+content security policy is in force throughout.
 """
 
 import json
@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.live import browser as chromium_browser
+from tests.live import pseudo
 from tests.live.browser import Visitor, visitor
 from tests.live.jobs import Desk
 from tests.live.page_list import MORE, OUTSIDE, PAGES
@@ -26,6 +27,14 @@ pytestmark = pytest.mark.live
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 SERIOUS = {"serious", "critical"}
 WIDTHS = (1440, 375)
+COLOURS = ["color-contrast"]
+# The rules of axe about languages and about names.
+WORDS = [
+    *("html-has-lang", "html-lang-valid", "valid-lang", "document-title", "aria-dialog-name"),
+    *("aria-command-name", "aria-input-field-name", "aria-toggle-field-name", "button-name"),
+    *("empty-table-header", "image-alt", "input-button-name", "label", "link-name"),
+    *("select-name", "summary-name", "svg-img-alt"),
+]
 OVER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What page_scene.HOSTILE would put into a page that does not escape it.
 INTRUDERS = "document.querySelectorAll('img[src=x], script:not([src])').length"
@@ -108,9 +117,9 @@ class Inspector:
         """Begin with nothing found."""
         self.somebody = somebody
         self.english = untranslatable() if is_chinese else set()
-        # Each theme once with all rules. The other theme changes nothing but colours, and the
-        # language does not change those: one language is enough to look at them.
-        self.themes = ("dark",) if is_chinese else ("light", "dark")
+        # Once with all rules. The other theme changes nothing but colours, and the language nothing
+        # but words: it is asked for those rules that words can break.
+        self.audits = [("dark", WORDS)] if is_chinese else [("light", None), ("dark", COLOURS)]
         self.findings: list[str] = []
 
     def look(self, path: str) -> None:
@@ -127,22 +136,32 @@ class Inspector:
             self.findings.append("what people wrote became part of the page")
         self._audit(page)
         self.findings += [f"untranslated {text!r}" for text in self._untranslated(page)]
-        for width in reversed(WIDTHS):
-            page.set_viewport_size({"width": width, "height": 900})
-            if page.evaluate(OVER):
-                self.findings.append(f"{page.evaluate(OVER)} px too wide at {width}")
+        self._measure(page, "")
+        if not self.english:
+            page.evaluate(pseudo.LENGTHEN)
+            self._measure(page, " with longer texts")
         self.findings += self.somebody.complaints
         self.somebody.complaints.clear()
         self.findings[before:] = [f"{path}: {finding}" for finding in self.findings[before:]]
 
+    def _measure(self, page: Page, how: str) -> None:
+        """Look for what has no room, at each width; the window begins wide and ends wide."""
+        for width in (*WIDTHS, WIDTHS[0])[bool(how) :]:
+            if page.viewport_size != {"width": width, "height": 900}:
+                page.set_viewport_size({"width": width, "height": 900})
+            over = page.evaluate(OVER)
+            if over:
+                self.findings.append(f"{over} px too wide at {width}{how}")
+            if how:
+                cut = page.evaluate(pseudo.CLIPPED)
+                self.findings += [f"cut off at {width}{how}: {one}" for one in cut]
+
     def _audit(self, page: Page) -> None:
-        first, *others = self.themes
-        found: list[tuple[str, str, Any]] = page.evaluate(AUDIT, [first, None])
-        for theme in others:
-            found += page.evaluate(AUDIT, [theme, ["color-contrast"]])
-        for rule, impact, nodes in found:
-            if impact in SERIOUS:
-                self.findings.append(f"{impact} {rule} {json.dumps(nodes)}")
+        for theme, rules in self.audits:
+            found: list[tuple[str, str, Any]] = page.evaluate(AUDIT, [theme, rules])
+            for rule, impact, nodes in found:
+                if impact in SERIOUS:
+                    self.findings.append(f"{impact} {rule} {json.dumps(nodes)}")
 
     def _untranslated(self, page: Page) -> list[str]:
         if not self.english:
