@@ -151,7 +151,7 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
         "views": _task_views(execution),
         "view": view,
         "chosen": chosen,
-        "log": _log(chosen),
+        "log": log_of(chosen) if chosen else "",
         "has_report": ReportLine.objects.of(execution.pk).exists(),
         "may_act": may(principal_of(request), "stop"),
     }
@@ -177,8 +177,9 @@ def _task(request: HttpRequest, execution: Execution) -> Task | None:
     return tasks.first() if execution.task_count == 1 else None
 
 
-def _log(task: Task | None) -> str:
-    pieces = TaskLog.objects.filter(task=task).order_by("-pk") if task else TaskLog.objects.none()
+def log_of(task: Task) -> str:
+    """Return the end of what a task wrote."""
+    pieces = TaskLog.objects.filter(task=task).order_by("-pk")
     return "".join(reversed(pieces.values_list("text", flat=True)[:_LOG_PIECES]))
 
 

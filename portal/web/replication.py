@@ -1,14 +1,10 @@
 """The pages of replication: policies in words, what each will do, its runs."""
 
-from typing import Any
-
-from django import forms
 from django.contrib import messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import can_system, require_system
@@ -16,191 +12,16 @@ from accounts.errors import Conflict, DomainError, PreconditionFailed
 from portal.web.access import actor_of, is_fragment, page, principal_of
 from portal.web.jobs import took
 from portal.web.paging import page_of
+from portal.web.replication_forms import FIELDS, PolicyForm, initial_of
 from registry_sync import dispatch
 from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy, State, Task
-from registry_sync.replication import policies
-from registry_sync.replication.policies import KIND, Terms
+from registry_sync.replication import lag, policies, preview
+from registry_sync.replication.policies import KIND
 
-_TEXT = {
-    "class": "form-control",
-    "autocomplete": "off",
-    "autocapitalize": "none",
-    "spellcheck": "false",
-}
-_SELECT = {"class": "form-select"}
-_SWITCH = {"class": "form-check-input"}
 _SECTION = "replication"
 _RUNS = 20
-_REPLACED = (
-    (-1, gettext_lazy("all but the last component")),
-    (0, gettext_lazy("none: it is put in front")),
-    (1, gettext_lazy("the first component")),
-    (2, gettext_lazy("the first two components")),
-    (3, gettext_lazy("the first three components")),
-)
-_RESOURCES = (
-    ("", gettext_lazy("everything")),
-    ("image", gettext_lazy("images only")),
-    ("artifact", gettext_lazy("what is no image: charts, models, others")),
-)
-_PUSH, _PULL = "push", "pull"
-_DIRECTIONS = (
-    (_PUSH, gettext_lazy("from here to the other registry")),
-    (_PULL, gettext_lazy("from the other registry to here")),
-)
-# Fields of the contract's filters and errors, by the names of the form's.
-_FIELDS = {
-    "dest_namespace": "namespace",
-    "dest_namespace_replace_count": "replaced_components",
-    "speed": "speed_limit",
-    "trigger": "cron",
-}
-
-
-class PolicyForm(forms.Form):
-    """What is copied where, and when."""
-
-    name = forms.CharField(
-        label=gettext_lazy("Name"), max_length=128, widget=forms.TextInput(attrs=_TEXT)
-    )
-    direction = forms.ChoiceField(
-        label=gettext_lazy("Direction"),
-        choices=_DIRECTIONS,
-        widget=forms.Select(attrs=_SELECT),
-    )
-    remote = forms.ModelChoiceField(
-        label=gettext_lazy("Other registry"),
-        queryset=RemoteRegistry.objects.order_by("name"),
-        widget=forms.Select(attrs=_SELECT),
-    )
-    repositories = forms.CharField(
-        label=gettext_lazy("Repositories"),
-        max_length=255,
-        required=False,
-        help_text=gettext_lazy("A pattern such as team/** or {team,library}/*; empty: all."),
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-    tags = forms.CharField(
-        label=gettext_lazy("Tags"),
-        max_length=255,
-        required=False,
-        help_text=gettext_lazy("A pattern such as v* or {latest,stable}; empty: all."),
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-    is_tag_excluded = forms.BooleanField(
-        label=gettext_lazy("All tags but these"),
-        required=False,
-        widget=forms.CheckboxInput(attrs=_SWITCH),
-    )
-    resource = forms.ChoiceField(
-        label=gettext_lazy("What"),
-        choices=_RESOURCES,
-        required=False,
-        widget=forms.Select(attrs=_SELECT),
-    )
-    namespace = forms.CharField(
-        label=gettext_lazy("Namespace at the destination"),
-        max_length=255,
-        required=False,
-        help_text=gettext_lazy(
-            "Empty: repositories keep their names. Here it begins with a project, which is made "
-            "where it is missing."
-        ),
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-    replaced_components = forms.TypedChoiceField(
-        label=gettext_lazy("It takes the place of"),
-        coerce=int,
-        choices=_REPLACED,
-        initial=-1,
-        widget=forms.Select(attrs=_SELECT),
-    )
-    cron = forms.CharField(
-        label=gettext_lazy("When"),
-        max_length=128,
-        required=False,
-        help_text=gettext_lazy(
-            "Six fields: second, minute, hour, day, month, weekday. 0 0 3 * * * is every night at "
-            "three. Empty: by hand only."
-        ),
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-    speed_limit = forms.IntegerField(
-        label=gettext_lazy("Speed limit in KiB a second"),
-        min_value=0,
-        initial=0,
-        help_text=gettext_lazy("For each image; 0 is as fast as it goes."),
-        widget=forms.NumberInput(attrs={"class": "form-control", "inputmode": "numeric"}),
-    )
-    is_overriding = forms.BooleanField(
-        label=gettext_lazy("Move tags that point elsewhere at the destination"),
-        required=False,
-        initial=True,
-        widget=forms.CheckboxInput(attrs=_SWITCH),
-    )
-    is_chunked = forms.BooleanField(
-        label=gettext_lazy("Send large layers in pieces of 10 MiB"),
-        required=False,
-        help_text=gettext_lazy("A piece that breaks off costs less; not every registry takes it."),
-        widget=forms.CheckboxInput(attrs=_SWITCH),
-    )
-    is_enabled = forms.BooleanField(
-        label=gettext_lazy("Enabled"),
-        required=False,
-        initial=True,
-        widget=forms.CheckboxInput(attrs=_SWITCH),
-    )
-
-    def terms(self, kept: ReplicationPolicy | None) -> Terms:
-        """Return what was chosen; what the form does not show stays as the API set it."""
-        given = self.cleaned_data
-        stored = kept.filters if kept else []
-        found = [dict(entry) for entry in stored if entry["type"] == "label"]
-        decoration = "excludes" if given["is_tag_excluded"] else "matches"
-        found += [
-            {"type": "name", "value": given["repositories"].strip()},
-            {"type": "tag", "value": given["tags"].strip(), "decoration": decoration},
-            {"type": "resource", "value": given["resource"]},
-        ]
-        cron = " ".join(given["cron"].split())
-        triggers = ReplicationPolicy.Trigger
-        return Terms(
-            name=given["name"],
-            remote=given["remote"],
-            is_pull=given["direction"] == _PULL,
-            description=kept.description if kept else "",
-            filters=tuple(found),
-            namespace=given["namespace"].strip(),
-            replaced_components=given["replaced_components"],
-            trigger=triggers.SCHEDULED if cron else triggers.MANUAL,
-            cron=cron,
-            is_enabled=given["is_enabled"],
-            is_overriding=given["is_overriding"],
-            is_chunked=given["is_chunked"],
-            speed_limit=given["speed_limit"],
-        )
-
-
-def _initial(policy: ReplicationPolicy) -> dict[str, Any]:
-    names = (
-        "name",
-        "remote",
-        "namespace",
-        "replaced_components",
-        "cron",
-        "speed_limit",
-        "is_overriding",
-        "is_chunked",
-        "is_enabled",
-    )
-    stored = {entry["type"]: entry for entry in policy.filters}
-    return {name: getattr(policy, name) for name in names} | {
-        "direction": _PULL if policy.is_pull else _PUSH,
-        "repositories": stored.get("name", {}).get("value", ""),
-        "tags": stored.get("tag", {}).get("value", ""),
-        "is_tag_excluded": stored.get("tag", {}).get("decoration") == "excludes",
-        "resource": stored.get("resource", {}).get("value", ""),
-    }
+# Images and notes of a preview.
+_SHOWN = 50
 
 
 @require_safe
@@ -213,10 +34,11 @@ def index(request: HttpRequest) -> HttpResponse:
     rows = _policies().annotate(last_run=Subquery(last.values("pk")[:1])).order_by("name")
     listed = page_of(request, rows)
     runs = Execution.objects.in_bulk([row.last_run for row in listed if row.last_run])
+    lags = lag.of(listed)
     context = {
         "section": _SECTION,
         "page": listed,
-        "rows": [(row, runs.get(row.last_run)) for row in listed],
+        "rows": [(row, runs.get(row.last_run), lags[row.pk]) for row in listed],
         "has_registries": RemoteRegistry.objects.exists(),
         "may_create": bool(can_system(principal, "replication-policy:create")),
         "may_add": bool(can_system(principal, "registry:create")),
@@ -259,6 +81,8 @@ def create(request: HttpRequest) -> HttpResponse:
     require_system(principal_of(request), "replication-policy:create")
     form = PolicyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        if "preview" in request.POST:
+            return _preview_page(request, form, None)
         policy = _saved(request, form, None)
         if policy is not None:
             return redirect("administration:replication_policy", policy.pk)
@@ -271,9 +95,12 @@ def edit(request: HttpRequest, policy_id: int) -> HttpResponse:
     """Change a policy; a run that goes on goes on as it began."""
     require_system(principal_of(request), "replication-policy:update")
     policy = _found(policy_id)
-    form = PolicyForm(request.POST or None, initial=_initial(policy))
-    if request.method == "POST" and form.is_valid() and _saved(request, form, policy):
-        return redirect("administration:replication_policy", policy.pk)
+    form = PolicyForm(request.POST or None, initial=initial_of(policy))
+    if request.method == "POST" and form.is_valid():
+        if "preview" in request.POST:
+            return _preview_page(request, form, policy)
+        if _saved(request, form, policy):
+            return redirect("administration:replication_policy", policy.pk)
     return _form_page(request, form, policy)
 
 
@@ -287,10 +114,14 @@ def start(request: HttpRequest, policy_id: int) -> HttpResponse:
         messages.error(request, _("The policy is disabled."))
         return redirect("administration:replication_policy", policy.pk)
     try:
-        dispatch.start(KIND, policy_id=policy.pk, actor=actor_of(request))
+        run = dispatch.start(KIND, policy_id=policy.pk, actor=actor_of(request))
     except Conflict as error:
         messages.error(request, str(error))
-    return redirect("administration:replication_policy", policy.pk)
+        running = Execution.objects.active().filter(kind=KIND, policy_id=policy.pk).first()
+        if running is None:
+            return redirect("administration:replication_policy", policy.pk)
+        run = running
+    return redirect("administration:replication_run", policy.pk, run.pk)
 
 
 @require_POST
@@ -328,14 +159,39 @@ def _saved(
             return policies.create(terms, actor=actor)
         return policies.update(policy, terms, actor=actor)
     except DomainError as error:
-        field = _FIELDS.get(error.field, error.field)
-        form.add_error(field if field in form.fields else None, str(error))
+        _tell(form, error)
         return None
 
 
-def _form_page(
+def _preview_page(
     request: HttpRequest, form: PolicyForm, policy: ReplicationPolicy | None
 ) -> HttpResponse:
-    context = {"section": _SECTION, "form": form, "policy": policy}
-    status = 422 if request.method == "POST" else 200
+    """Show the form with what it would do; nothing is kept."""
+    try:
+        found = preview.make(policies.draft(form.terms(policy), policy))
+    except DomainError as error:
+        _tell(form, error)
+        return _form_page(request, form, policy)
+    plan = found.plan
+    return _form_page(
+        request,
+        form,
+        policy,
+        preview=found,
+        copies=plan.copies[:_SHOWN],
+        more=max(0, len(plan.copies) - _SHOWN),
+        notes=[*plan.kept[:_SHOWN], *plan.unnamed[:_SHOWN]],
+    )
+
+
+def _tell(form: PolicyForm, error: DomainError) -> None:
+    field = FIELDS.get(error.field, error.field)
+    form.add_error(field if field in form.fields else None, str(error))
+
+
+def _form_page(
+    request: HttpRequest, form: PolicyForm, policy: ReplicationPolicy | None, **more: object
+) -> HttpResponse:
+    context = {"section": _SECTION, "form": form, "policy": policy, **more}
+    status = 422 if request.method == "POST" and not more else 200
     return render(request, "replication/edit.html", context, status=status)

@@ -20,7 +20,9 @@ from registry_sync import (
     tasks,
     trash,
 )
+from registry_sync.executions import Order
 from registry_sync.executions import create as create_execution
+from registry_sync.executions import stop as stop_execution
 from registry_sync.immutability import Rule
 from registry_sync.labels import Look
 from registry_sync.models import Artifact, Repository, Schedule
@@ -58,7 +60,7 @@ def make(project_name: str) -> dict[str, str]:
     trash.delete_tag(hello, "gone", actor=actor, execution_id=run.pk)
     entry = trash.delete_tag(hello, "old", actor=actor)
     rule = immutable_rules.create(project, rule=Rule("v*"), actor=actor)
-    registry, policy = _replication(project, actor)
+    registry, policy, replication_run = _replication(project, actor)
     # The worker makes them with its first tick, which may be to come.
     schedules.ensure(tasks.DEFAULT_SCHEDULES)
     return {
@@ -76,6 +78,7 @@ def make(project_name: str) -> dict[str, str]:
         "immutable_rule": str(rule.pk),
         "registry": str(registry),
         "replication": str(policy),
+        "replication_run": str(replication_run),
         "garbage_run": str(_garbage(actor)),
         "execution": str(dispatch.start("fsck", actor=SYSTEM_ACTOR).pk),
         "schedule": str(Schedule.objects.order_by("pk")[0].pk),
@@ -111,8 +114,8 @@ def _robots(project: Project, actor: Actor) -> tuple[Robot, Robot]:
     return robot, system_robot
 
 
-def _replication(project: Project, actor: Actor) -> tuple[int, int]:
-    """Another registry, and a policy to copy there; nothing is copied."""
+def _replication(project: Project, actor: Actor) -> tuple[int, int, int]:
+    """Another registry, a policy to copy there, and a run that was stopped; nothing is copied."""
     remote = remote_registries.create(
         name=f"{project.name}-mirror",
         description=HOSTILE,
@@ -120,7 +123,11 @@ def _replication(project: Project, actor: Actor) -> tuple[int, int]:
         actor=actor,
     )
     terms = policies.Terms(name=f"{project.name}-out", remote=remote, is_enabled=False)
-    return remote.pk, policies.create(terms, actor=actor).pk
+    policy = policies.create(terms, actor=actor).pk
+    orders = [Order(), Order(HOSTILE, {"destination": HOSTILE, "tags": ["v1"]})]
+    run = create_execution(policies.KIND, actor=actor, policy_id=policy, orders=orders)
+    stop_execution(run.pk, actor=actor)
+    return remote.pk, policy, run.pk
 
 
 def _garbage(actor: Actor) -> int:

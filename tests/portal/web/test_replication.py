@@ -4,10 +4,13 @@ import pytest
 
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import executions, remote_registries
+from registry_sync.executions import Order
 from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy, Schedule, State, Task
 from registry_sync.remote_registries import Address
-from registry_sync.replication import policies
+from registry_sync.replication import policies, preview
+from registry_sync.replication.planning import Copy, Plan
 from registry_sync.replication.policies import KIND, Terms
+from registry_sync.replication.preview import Preview
 from tests.conftest import Cast
 from tests.portal.web.conftest import SignedIn, fragment, text_of
 
@@ -24,6 +27,7 @@ CHOSEN = {
     "resource": "image",
     "namespace": "mirror",
     "replaced_components": "0",
+    "trigger": "scheduled",
     "cron": "0 0 3 * * *",
     "speed_limit": "0",
     "is_overriding": "on",
@@ -42,7 +46,7 @@ def remote(cast: Cast) -> RemoteRegistry:
 
 @pytest.fixture
 def policy(remote: RemoteRegistry) -> ReplicationPolicy:
-    """Make a policy with a filter that the form does not show."""
+    """Make a policy with filters."""
     found = ({"type": "label", "value": ["ok"]}, {"type": "tag", "value": "v*"})
     return policies.create(Terms("releases", remote, filters=found), actor=SYSTEM_ACTOR)
 
@@ -131,14 +135,92 @@ def test_a_policy_is_made_and_said_in_words(
 def test_a_policy_that_fetches(cast: Cast, remote: RemoteRegistry, signed_in: SignedIn) -> None:
     client = signed_in(cast.admin)
     given = CHOSEN | {"remote": str(remote.pk), "direction": "pull"}
-    refused = client.post(f"{POLICIES}/new", given)
+    refused = client.post(f"{POLICIES}/new", given | {"labels": "ok"})
     assert refused.status_code == 422
-    assert "name and tag only" in text_of(refused)
-    client.post(f"{POLICIES}/new", given | {"resource": ""})
+    assert "tells no labels" in text_of(refused)
+    refused = client.post(f"{POLICIES}/new", given | {"trigger": "event_based"})
+    assert "choose a schedule" in text_of(refused)
+    client.post(f"{POLICIES}/new", given)
     policy = ReplicationPolicy.objects.get()
     assert policy.is_pull
     assert "<dt>From</dt>" in text_of(client.get(f"{POLICIES}/{policy.pk}"))
     assert 'value="pull" selected' in text_of(client.get(f"{POLICIES}/{policy.pk}/edit"))
+
+
+def test_a_policy_at_each_push(cast: Cast, remote: RemoteRegistry, signed_in: SignedIn) -> None:
+    client = signed_in(cast.admin)
+    given = CHOSEN | {"remote": str(remote.pk), "is_deleting": "on"}
+    refused = client.post(f"{POLICIES}/new", given)
+    assert "run at each push" in text_of(refused)
+    client.post(f"{POLICIES}/new", given | {"trigger": "event_based"})
+    policy = ReplicationPolicy.objects.get()
+    assert (policy.trigger, policy.is_deleting, policy.cron) == ("event_based", True, "")
+    assert not Schedule.objects.filter(kind=KIND).exists()
+    assert "is deleted there too" in text_of(client.get(f"{POLICIES}/{policy.pk}"))
+
+
+def test_what_it_would_do_is_shown_and_nothing_kept(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(copies=[Copy(1, "sha256:1", 5000, "team/app", "mirror/app", ["v1", "v2"])], there=3)
+    monkeypatch.setattr(preview, "make", lambda policy: Preview(plan, 4, is_whole=False))
+    client = signed_in(cast.admin)
+    given = CHOSEN | {"remote": str(remote.pk), "preview": "1"}
+    answer = client.post(f"{POLICIES}/new", given)
+    assert answer.status_code == 200
+    page = text_of(answer)
+    assert "team/app:v1, v2 → mirror/app" in page
+    assert "3 tags are there already" in page
+    assert "The look ended after 4 tags" in page
+    assert 'value="releases"' in page
+    assert not ReplicationPolicy.objects.exists()
+
+
+def test_a_registry_that_does_not_answer_has_no_preview(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn
+) -> None:
+    client = signed_in(cast.admin)
+    given = CHOSEN | {"remote": str(remote.pk), "direction": "pull", "preview": "1"}
+    answer = client.post(f"{POLICIES}/new", given)
+    assert answer.status_code == 422
+    assert "No registry answers" in text_of(answer)
+
+
+def test_a_run_and_what_failed_of_it(
+    cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
+) -> None:
+    orders = [Order(), Order("team/app:v1", {"tags": ["v1"], "destination": "mirror/app"})]
+    orders.append(Order("mirror/old:v0", {"deletion": 7, "tags": ["v0"]}))
+    run = executions.create(KIND, actor=SYSTEM_ACTOR, policy_id=policy.pk, orders=orders)
+    path = f"{POLICIES}/{policy.pk}/runs/{run.pk}"
+    client = signed_in(cast.admin)
+    assert "comparing" in text_of(client.get(path))
+    tasks = Task.objects.filter(execution=run)
+    plan = {"planned": 2, "there": 9, "size": 4096, "there_size": 2048, "kept": 1}
+    tasks.filter(subject="").update(state=State.SUCCEEDED, result=plan)
+    tasks.filter(subject="team/app:v1").update(state=State.RUNNING, done=1024, unit="bytes")
+    page = text_of(fragment(client, path, "content"))
+    assert "2 images to do; 9 tags there already" in page
+    assert "0 of 2 images, 0 failed" in page
+    assert "1 tag differs there and stays" in page
+    assert "deletion" in page
+    message = "mirror.example refused it: 413"
+    tasks.filter(subject="team/app:v1").update(state=State.FAILED, message=message, attempts=3)
+    tasks.exclude(subject="team/app:v1").update(state=State.SUCCEEDED)
+    Execution.objects.filter(pk=run.pk).update(state=State.FAILED)
+    page = text_of(client.get(path))
+    assert "1 image failed" in page
+    assert message in page
+    assert "tried 3 times" in page
+    assert "<x-poll" not in page
+    assert "team/app" not in text_of(client.get(f"{path}?q=old")).partition("<tbody>")[2]
+    again = client.post(f"{path}/retry").headers["Location"]
+    retried = Execution.objects.exclude(pk=run.pk).get()
+    assert again == f"{POLICIES}/{policy.pk}/runs/{retried.pk}"
+    assert Task.objects.get(execution=retried).subject == "team/app:v1"
+    client.post(f"{again}/stop")
+    assert not Execution.objects.active().filter(pk=retried.pk).exists()
+    assert client.get(f"{POLICIES}/{policy.pk}/runs/{retried.pk + 1}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -163,19 +245,27 @@ def test_a_policy_that_cannot_be_keeps_the_form(
     assert 'value="releases"' in text_of(answer)
 
 
-def test_a_change_leaves_what_the_form_does_not_show(
+def test_a_change_of_every_filter(
     cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn
 ) -> None:
     client = signed_in(cast.admin)
     page = text_of(client.get(f"{POLICIES}/{policy.pk}/edit"))
     assert 'value="v*"' in page
-    given = {"remote": str(policy.remote.pk), "is_tag_excluded": "on", "cron": ""}
+    assert 'value="ok"' in page
+    given = {
+        "remote": str(policy.remote.pk),
+        "is_tag_excluded": "on",
+        "trigger": "manual",
+        "labels": "ok, better",
+        "are_labels_excluded": "on",
+    }
     client.post(f"{POLICIES}/{policy.pk}/edit", CHOSEN | given)
     policy.refresh_from_db()
     stored = {entry["type"]: entry for entry in policy.filters}
-    assert stored["label"]["value"] == ["ok"]
+    assert stored["label"]["value"] == ["ok", "better"]
+    assert stored["label"]["decoration"] == "excludes"
     assert stored["tag"]["decoration"] == "excludes"
-    assert policy.trigger == "manual"
+    assert (policy.trigger, policy.cron) == ("manual", "")
 
 
 def test_a_policy_runs_and_shows_its_runs(
@@ -184,8 +274,9 @@ def test_a_policy_runs_and_shows_its_runs(
     client, path = signed_in(cast.admin), f"{POLICIES}/{policy.pk}"
     assert "It did not run yet" in text_of(client.get(path))
     for _click in range(2):
-        assert client.post(f"{path}/run").headers["Location"] == path
-    run = Execution.objects.get(kind=KIND)
+        shown = client.post(f"{path}/run").headers["Location"]
+        run = Execution.objects.get(kind=KIND)
+        assert shown == f"{path}/runs/{run.pk}"
     assert "running already" in text_of(client.get(path))
     assert "<x-poll" in text_of(fragment(client, path, "runs"))
     Task.objects.filter(execution=run).update(result={"planned": 2, "there": 7})
@@ -201,7 +292,7 @@ def test_a_policy_runs_and_shows_its_runs(
     page = text_of(client.get(path))
     assert "2 images to copy, 7 tags there already" in page
     assert "127.0.0.1:9 does not answer" in page
-    assert f"/jobs/{run.pk}" in page
+    assert f"{path}/runs/{run.pk}" in page
     client.post(f"{path}/delete")
     assert ReplicationPolicy.objects.exists()
     executions.stop(run.pk, actor=SYSTEM_ACTOR)
@@ -232,6 +323,8 @@ def test_who_may_not(cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn)
         f"{REGISTRIES}/{policy.remote.pk}/delete",
         f"{POLICIES}/{policy.pk}/run",
         f"{POLICIES}/{policy.pk}/delete",
+        f"{POLICIES}/{policy.pk}/runs/1/stop",
+        f"{POLICIES}/{policy.pk}/runs/1/retry",
     ]
     alice, nobody = signed_in(cast.alice), signed_in(None)
     for path in paths:
