@@ -25,13 +25,13 @@ from registry_sync.executions import create as create_execution
 from registry_sync.executions import stop as stop_execution
 from registry_sync.immutability import Rule
 from registry_sync.labels import Look
-from registry_sync.models import Artifact, Repository, Schedule
+from registry_sync.models import Artifact, Execution, Repository, Schedule
 from registry_sync.remote_registries import Address
 from registry_sync.replication import policies
+from tests.live import page_intruders
+from tests.live.page_intruders import HOSTILE
 
 GIB = 2**30
-# In every text that people choose: it must stay a text.
-HOSTILE = "\"'><img src=x onerror=\"document.title='taken over'\"><script>alert(1)</script>{{ 7 }}"
 
 
 def make(project_name: str) -> dict[str, str]:
@@ -46,10 +46,8 @@ def make(project_name: str) -> dict[str, str]:
     projects.remove(gone, actor=actor)
     cve_allowlist.replace(project, cve_ids=["CVE-2024-3094"], expires_at=None, actor=actor)
     robot, system_robot = _robots(project, actor)
-    label = labels.create(
-        project, look=Look("tested", "By the night's run", "#FFDC0B"), actor=actor
-    )
-    look = Look(f"{project_name}-stale", "No longer used", "#9B0D54")
+    label = labels.create(project, look=Look("tested", HOSTILE, "#FFDC0B"), actor=actor)
+    look = Look(f"{project_name}-stale", HOSTILE, "#9B0D54")
     system_label = labels.create(None, look=look, actor=actor)
     hello = Repository.objects.get(project=project, path="tools/hello")
     image = Artifact.objects.live().get(repository=hello, tags__name="1.0")
@@ -63,6 +61,10 @@ def make(project_name: str) -> dict[str, str]:
     registry, policy, replication_run = _replication(project, actor)
     # The worker makes them with its first tick, which may be to come.
     schedules.ensure(tasks.DEFAULT_SCHEDULES)
+    page_intruders.push(image)
+    page_intruders.live(project, admin, actor)
+    for number in (run.pk, replication_run):
+        page_intruders.fail(Execution.objects.get(pk=number))
     return {
         "project": project.name,
         "empty": empty.name,

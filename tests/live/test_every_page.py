@@ -36,8 +36,11 @@ WORDS = [
     *("select-name", "summary-name", "svg-img-alt"),
 ]
 OVER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# What page_scene.HOSTILE would put into a page that does not escape it.
-INTRUDERS = "document.querySelectorAll('img[src=x], script:not([src])').length"
+# What page_intruders.HOSTILE would put into a page that does not escape it.
+INTRUDERS = """
+document.title === "taken over"
+  || !!document.querySelector("img[src=x], script:not([src]), [href^=javascript i]")
+"""
 # Everything a person reads on a page or hears of it, except code and what others wrote.
 TEXTS = """
 () => {
