@@ -4,7 +4,7 @@ From the same registry blobs are mounted; from another one they are sent. What i
 sent again, and the tag comes last: killed anywhere it leaves nothing that a tag points to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from accounts.errors import Unavailable
 from accounts.principals import Actor
@@ -20,6 +20,10 @@ from registry_sync.models import Artifact, Repository, Tag
 
 # Brings one blob, of so many bytes, into the repository: (source's name, digest, bytes).
 Transfer = Callable[[str, str, int], None]
+
+
+# Brings blobs that are missing into the repository: (source's name, repository, bytes by digest).
+Bring = Callable[[str, Repository, Mapping[str, int]], None]
 
 
 def transfer_of(source: Source, repository: Repository) -> Transfer:
@@ -43,8 +47,8 @@ def transfer_of(source: Source, repository: Repository) -> Transfer:
     return send
 
 
-def carry(source: Source, entry: Waiting, *, actor: Actor) -> Written:
-    """Bring a draft in from the source.
+def carry(source: Source, entry: Waiting, *, actor: Actor, bring: Bring | None = None) -> Written:
+    """Bring a draft in from the source. ``bring``: how its blobs come; else one after the other.
 
     Raises ``Denied`` where the project may not grow, ``Unavailable`` where trying again helps.
     """
@@ -63,7 +67,9 @@ def carry(source: Source, entry: Waiting, *, actor: Actor) -> Written:
     if isinstance(item, Left):
         written.left.append(item)
         return written
-    problem = _bring(source, entry, item, tags, actor=actor, is_here=artifact is not None)
+    if artifact is None and bring is None:
+        bring = _one_by_one(source, entry.repository)
+    problem = _bring(entry, item, tags, actor=actor, bring=None if artifact else bring)
     if problem is not None:
         written.left.append(Left(entry.subject, problem))
         return written
@@ -74,15 +80,15 @@ def carry(source: Source, entry: Waiting, *, actor: Actor) -> Written:
 
 
 def _bring(
-    source: Source, entry: Waiting, item: Item, tags: list[str], *, actor: Actor, is_here: bool
+    entry: Waiting, item: Item, tags: list[str], *, actor: Actor, bring: Bring | None
 ) -> str | None:
     """Bring blobs, manifest and tags; return what stands against it."""
     repository, manifest = item.repository, item.draft.manifest
     try:
-        if not is_here:
+        if bring is not None:
             own = {manifest.digest: len(manifest.content)}
             usage.require_room(repository.project_id, {**item.sizes, **own})
-            _bring_blobs(source, entry.name, item)
+            _bring_blobs(entry.name, item, bring)
             upstream.registry.put_manifest(
                 repository.registry_name, manifest.digest, manifest.media_type, manifest.content
             )
@@ -111,15 +117,26 @@ def _free_tags(entry: Waiting, written: Written) -> list[str]:
     return sorted(entry.draft.tags.keys() - there.keys())
 
 
-def _bring_blobs(source: Source, name: str, item: Item) -> None:
-    transfer = transfer_of(source, item.repository)
+def _bring_blobs(name: str, item: Item, bring: Bring) -> None:
+    """Announce what is missing, have it brought, and write down that it is there."""
     present = blobs.present_sizes(item.repository.pk, item.sizes)
-    for digest in sorted(item.sizes.keys() - present.keys()):
-        size = item.sizes[digest]
+    missing = {digest: item.sizes[digest] for digest in sorted(item.sizes.keys() - present.keys())}
+    for digest in missing:
         blobs.expect(item.repository, digest)
-        if upstream.registry.head_blob(item.repository.registry_name, digest) is None:
-            transfer(name, digest, size)
+    bring(name, item.repository, missing)
+    for digest, size in missing.items():
         blobs.confirm(item.repository, digest, size)
+
+
+def _one_by_one(source: Source, repository: Repository) -> Bring:
+    transfer = transfer_of(source, repository)
+
+    def bring(name: str, repository: Repository, sizes: Mapping[str, int]) -> None:
+        for digest, size in sizes.items():
+            if upstream.registry.head_blob(repository.registry_name, digest) is None:
+                transfer(name, digest, size)
+
+    return bring
 
 
 def _commit(item: Item, tags: list[str], actor: Actor) -> None:

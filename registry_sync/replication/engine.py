@@ -25,8 +25,10 @@ from registry_sync.replication import (
     planning,
     pull_planning,
 )
+from registry_sync.replication.fetching import Fetcher
 from registry_sync.replication.planning import Copy, Deletion, Plan
-from registry_sync.replication.sending import Meter, Sender
+from registry_sync.replication.sending import Sender
+from registry_sync.replication.transfers import Meter
 from registry_sync.runs import Run
 
 _SHOWN = 100
@@ -167,18 +169,18 @@ def _delete(policy: ReplicationPolicy, run: Run) -> None:
 
 def _fetch(policy: ReplicationPolicy, run: Run) -> None:
     given = run.parameters
-    with clients.borrowed(address_of(policy.remote), pause=_pause_of(run)) as client:
+    address, meter = address_of(policy.remote), Meter(policy.speed_limit)
+    with clients.borrowed(address, pause=_pause_of(run)) as client:
         count = fetching.fetch(
-            policy,
-            client,
-            run,
+            Fetcher(policy, address, client, run, meter),
             name=str(given["source"]),
             destination=str(given["destination"]),
             digest=str(given["digest"]),
             tags=[str(tag) for tag in given["tags"]],
         )
-    run.result(manifests=count)
-    run.log(f"done: {count} manifests came")
+    run.result(sent=meter.sent, manifests=count)
+    run.progress(done=meter.sent)
+    run.log(f"done: {count} manifests and {meter.sent} bytes of blobs came")
 
 
 def _pause_of(run: Run) -> Callable[[float], None]:

@@ -1,25 +1,32 @@
 """Fetches one image from another registry into ours: as a push by our own hand, tags last."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from accounts import projects
 from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import catalog, copying
+from registry_sync import catalog, copying, upstream
 from registry_sync.accessories import SUFFIXES
-from registry_sync.client.remote import RemoteRegistry as RemoteClient
+from registry_sync.blobs import BlobMissingError
+from registry_sync.client.managed import ManagedRegistry
 from registry_sync.importing.carry import carry
 from registry_sync.importing.drafts import Left, read
 from registry_sync.importing.settling import Waiting
 from registry_sync.importing.sources import Pointers, RegistrySource
 from registry_sync.models import Artifact, ReplicationPolicy, Repository, Tag
+from registry_sync.remote_registries import Address
+from registry_sync.replication import clients
 from registry_sync.replication.planning import TYPES
+from registry_sync.replication.transfers import Meter, each
 from registry_sync.runs import Run
 
 
 class _OneImage(RegistrySource):
     """Of another registry's repository only one manifest, with what an index of it needs."""
 
-    def __init__(self, client: RemoteClient, digest: str, tags: tuple[str, ...] = ()) -> None:
+    def __init__(self, client: ManagedRegistry, digest: str, tags: tuple[str, ...] = ()) -> None:
         """``tags``: of tools, which come along."""
         super().__init__(client)
         self._digest = digest
@@ -30,32 +37,54 @@ class _OneImage(RegistrySource):
         return Pointers(dict.fromkeys(self._tags, (self._digest, None)), {self._digest: None})
 
 
-def fetch(
-    policy: ReplicationPolicy,
-    client: RemoteClient,
-    run: Run,
-    *,
-    name: str,
-    destination: str,
-    digest: str,
-    tags: list[str],
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """From where images come, and how fast."""
+
+    policy: ReplicationPolicy
+    address: Address
+    client: ManagedRegistry
+    run: Run
+    meter: Meter
+
+    def bring(self, name: str, repository: Repository, sizes: Mapping[str, int]) -> None:
+        """Bring blobs into a repository, several at once, each checked as it is stored."""
+        self.run.progress(total=(self.run.task.total or 0) + sum(sizes.values()), unit="bytes")
+        target = repository.registry_name
+
+        def fetch(digest: str) -> None:
+            if upstream.registry.head_blob(target, digest) is not None:
+                return
+            with (
+                clients.borrowed(self.address, pause=self.meter.pause) as client,
+                client.open_blob(name, digest) as parts,
+            ):
+                if parts is None:
+                    raise BlobMissingError(digest)
+                metered = self.meter.counted(parts)
+                upstream.registry.upload_blob(target, digest, metered, size=sizes[digest])
+
+        each(fetch, list(sizes), meter=self.meter, run=self.run)
+
+
+def fetch(fetcher: Fetcher, *, name: str, destination: str, digest: str, tags: list[str]) -> int:
     """Fetch an image with what belongs to it, then its tags; return how many manifests came.
 
     Raises errors of the table where it cannot come in whole, and ``RegistryError``.
     """
+    client, run = fetcher.client, fetcher.run
     repository = _repository(destination, run)
-    count = _bring(client, run, name, repository, digest)
+    count = _bring(fetcher, name, repository, digest)
     for referrer in client.referrers(name, digest):
-        count += _bring(client, run, name, repository, referrer)
+        count += _bring(fetcher, name, repository, referrer)
     for tag in _tool_tags(digest):
         attached = client.tagged_digest(name, tag, types=TYPES)
         if attached:
-            count += _bring(client, run, name, repository, attached)
+            count += _bring(fetcher, name, repository, attached)
             _point(run, _here(repository, attached), tag, is_overriding=True)
     artifact = _here(repository, digest)
     for tag in tags:
-        _point(run, artifact, tag, is_overriding=policy.is_overriding)
+        _point(run, artifact, tag, is_overriding=fetcher.policy.is_overriding)
     return count
 
 
@@ -90,15 +119,16 @@ def _repository(destination: str, run: Run) -> Repository:
     return repository
 
 
-def _bring(client: RemoteClient, run: Run, name: str, repository: Repository, digest: str) -> int:
+def _bring(fetcher: Fetcher, name: str, repository: Repository, digest: str) -> int:
     """Bring one manifest, an index with its own first; return how many were not here."""
-    source = _OneImage(client, digest)
+    source = _OneImage(fetcher.client, digest)
     count = 0
     for draft in read(source, name):
-        run.check()
+        fetcher.run.check()
         if isinstance(draft, Left):
             raise Conflict(f"{draft.subject}: {draft.reason}")
-        written = carry(source, Waiting(name, repository, draft), actor=SYSTEM_ACTOR)
+        entry = Waiting(name, repository, draft)
+        written = carry(source, entry, actor=SYSTEM_ACTOR, bring=fetcher.bring)
         for left in written.left:
             raise Conflict(f"{left.subject}: {left.reason}")
         count += len(written.images)

@@ -5,10 +5,7 @@ first blob that is missing.
 """
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -21,41 +18,11 @@ from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, Repo
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters, planning, replicas
 from registry_sync.replication.planning import TYPES
+from registry_sync.replication.transfers import Meter, each
 from registry_sync.runs import Run
 
-_THREADS = 4
 PIECE_BYTES = 10 * 1024 * 1024
 _READ_BYTES = 256 * 1024
-_LOOK_SECONDS = 0.2
-
-
-class _EndedError(Exception):
-    """The run is over: threads that still send give up."""
-
-
-class Meter:
-    """Counts what is sent, and holds it to a speed; shared by a run's threads."""
-
-    def __init__(self, kibibytes_a_second: int) -> None:
-        """0: no limit."""
-        self.sent = 0
-        self.ended = threading.Event()
-        self._speed = kibibytes_a_second * 1024
-        self._lock = threading.Lock()
-        self._begun = time.monotonic()
-
-    def count(self, size: int) -> None:
-        """Note bytes that go out; wait where they are too fast. Raises ``_EndedError``."""
-        with self._lock:
-            self.sent += size
-            due = self._begun + self.sent / self._speed if self._speed else 0.0
-        if self.ended.wait(max(0.0, due - time.monotonic())):
-            raise _EndedError
-
-    def pause(self, seconds: float) -> None:
-        """Wait for another registry's sake. Raises ``_EndedError``."""
-        if self.ended.wait(seconds):
-            raise _EndedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +120,7 @@ class Sender:
                     piece=PIECE_BYTES if self.policy.is_chunked else 0,
                 )
 
-        self._all(send, list(missing))
+        each(send, list(missing), meter=self.meter, run=self.run)
 
     def _missing(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
         """Return what has to be sent, each with where that has begun, if it has.
@@ -172,23 +139,6 @@ class Sender:
                 missing[digest] = location
             self.run.progress()
         return missing
-
-    def _all(self, send: Callable[[str], None], digests: Sequence[str]) -> None:
-        """Send in threads, and look up meanwhile whether the run is to go on."""
-        if not digests:
-            return
-        with ThreadPoolExecutor(min(_THREADS, len(digests))) as pool:
-            waiting = {pool.submit(send, digest) for digest in digests}
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                    self.run.progress(done=self.meter.sent)
-            except BaseException:
-                self.meter.ended.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
 
     def _elsewhere(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
         """Guess in which other repository there each blob may be: where this policy puts it."""
