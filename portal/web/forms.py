@@ -3,6 +3,8 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.errors import BadRequest, Conflict
+
 
 class SignInForm(forms.Form):
     """A local account's name and password."""
@@ -54,3 +56,7 @@ class ProjectForm(forms.Form):
         help_text=_("Anyone who reaches this registry may pull, without signing in."),
         widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
     )
+
+    def tell(self, error: BadRequest | Conflict) -> None:
+        """Show the domain's error beside what it is about."""
+        self.add_error(error.field if error.field in self.fields else None, str(error))

@@ -3,18 +3,47 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
-from portal.web.access import page
-from portal.web.shell import external_host
+from accounts.models import Project
+from portal.web import mirror_check
+from portal.web.access import page, principal_of
+from portal.web.proxy_cache import may_create
 
 _HUB = "https://registry-1.docker.io"
+_EXAMPLE = "alpine:latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """What clients are to ask first, and for which registry's images."""
+
+    url: str
+    of: str
+    # Whether it is the listener of its own, which answers from one project.
+    is_listener: bool
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
+        return str(urlsplit(self.url).netloc)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no TLS."""
+        return not self.url.startswith("https:")
+
+    @property
+    def upstream(self) -> str:
+        """Where its images are, for who does not find them in the mirror."""
+        return _HUB if self.of == "docker.io" else f"https://{self.of}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,54 +52,53 @@ class Client:
 
     key: str
     name: str
+    # ``{of}`` stands for the registry that is mirrored.
     file: str
-    write: Callable[[], str]
+    write: Callable[[Mirror], str]
     then: str = ""
     note: str | Promise = ""
 
 
-def _url() -> str:
-    return f"{'https' if settings.MOORAGE_IS_HTTPS else 'http'}://{external_host()}"
+def mirror() -> Mirror:
+    """Return the listener of its own where it is on, else this registry itself."""
+    if settings.MOORAGE_MIRROR_PORT:
+        return Mirror(settings.MOORAGE_MIRROR_URL, settings.MOORAGE_MIRROR_OF, is_listener=True)
+    return Mirror(settings.MOORAGE_EXTERNAL_URL, "docker.io", is_listener=False)
 
 
-def _docker() -> str:
-    config: dict[str, object] = {"registry-mirrors": [_url()]}
-    if not settings.MOORAGE_IS_HTTPS:
-        config["insecure-registries"] = [external_host()]
+def _docker(one: Mirror) -> str:
+    config: dict[str, object] = {"registry-mirrors": [one.url]}
+    if one.is_plain:
+        config["insecure-registries"] = [one.host]
     return json.dumps(config, indent=2)
 
 
-def _containerd() -> str:
-    lines = [f'server = "{_HUB}"', "", f'[host."{_url()}"]', '  capabilities = ["pull", "resolve"]']
-    return "\n".join(lines)
+def _containerd(one: Mirror) -> str:
+    capabilities = '  capabilities = ["pull", "resolve"]'
+    return "\n".join([f'server = "{one.upstream}"', "", f'[host."{one.url}"]', capabilities])
 
 
-def _podman() -> str:
-    lines = [
-        "[[registry]]",
-        'prefix = "docker.io"',
-        'location = "docker.io"',
-        "",
-        "[[registry.mirror]]",
-        f'location = "{external_host()}"',
-    ]
-    if not settings.MOORAGE_IS_HTTPS:
-        lines += ["insecure = true", "", "[[registry]]", f'location = "{external_host()}"']
+def _podman(one: Mirror) -> str:
+    lines = ["[[registry]]", f'prefix = "{one.of}"', f'location = "{one.of}"', ""]
+    lines += ["[[registry.mirror]]", f'location = "{one.host}"']
+    if one.is_plain:
         lines.append("insecure = true")
+        if not one.is_listener:
+            lines += ["", "[[registry]]", f'location = "{one.host}"', "insecure = true"]
     return "\n".join(lines)
 
 
-def _k3s() -> str:
-    lines = ["mirrors:", "  docker.io:", "    endpoint:", f'      - "{_url()}"']
-    if not settings.MOORAGE_IS_HTTPS:
-        lines += [f'  "{external_host()}":', "    endpoint:", f'      - "{_url()}"']
+def _k3s(one: Mirror) -> str:
+    lines = ["mirrors:", f"  {one.of}:", "    endpoint:", f'      - "{one.url}"']
+    if one.is_plain and not one.is_listener:
+        lines += [f'  "{one.host}":', "    endpoint:", f'      - "{one.url}"']
     return "\n".join(lines)
 
 
-def _buildkit() -> str:
-    lines = ['[registry."docker.io"]', f'  mirrors = ["{external_host()}"]']
-    if not settings.MOORAGE_IS_HTTPS:
-        lines += ["", f'[registry."{external_host()}"]', "  http = true"]
+def _buildkit(one: Mirror) -> str:
+    lines = [f'[registry."{one.of}"]', f'  mirrors = ["{one.host}"]']
+    if one.is_plain:
+        lines += ["", f'[registry."{one.host}"]', "  http = true"]
     return "\n".join(lines)
 
 
@@ -86,7 +114,7 @@ CLIENTS = (
     Client(
         "containerd",
         "containerd",
-        "/etc/containerd/certs.d/docker.io/hosts.toml",
+        "/etc/containerd/certs.d/{of}/hosts.toml",
         _containerd,
         "",
         _("In config.toml, config_path must name /etc/containerd/certs.d; no restart is needed."),
@@ -103,17 +131,32 @@ CLIENTS = (
 )
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """Show the configuration for one client."""
+    """Show the configuration for one client; on POST, look for an image as a client would."""
     asked = request.GET.get("for", "")
     client = next((one for one in CLIENTS if one.key == asked), CLIENTS[0])
+    one = mirror()
+    image = request.POST.get("image", _EXAMPLE).strip()[:255]
     context = {
         "section": "mirror",
         "clients": CLIENTS,
         "client": client,
-        "config": client.write(),
-        "is_https": settings.MOORAGE_IS_HTTPS,
+        "file": client.file.format(of=one.of),
+        "config": client.write(one),
+        "mirror": one,
+        "is_docker_for_others": client.key == "docker" and one.of != "docker.io",
+        "may_create": may_create(principal_of(request)),
     }
+    if one.is_listener:
+        context |= {
+            "project": Project.objects.visible_to(principal_of(request))
+            .filter(name=settings.MOORAGE_MIRROR_PROJECT)
+            .first(),
+            "image": image,
+            "probe": f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {one.url}/v2/",
+        }
+        if request.method == "POST":
+            context["steps"] = mirror_check.run(image, project=context["project"])
     return render(request, "mirror/index.html", context)

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import require, rights
 from accounts.models import Project
+from portal.web import proxy_cache
 from portal.web.access import principal_of, public_page, visible_project
 from portal.web.attention import matters
 from portal.web.charts import Part, Tile, pull_columns, treemap
@@ -48,6 +49,7 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
         "may_change": "project:update" in own,
         "tiles": _storage(repositories, found),
     }
+        **proxy_cache.overview(found),
     return render(request, "projects/overview.html", context)
 
 

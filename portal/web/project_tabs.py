@@ -26,6 +26,8 @@ class Tab:
     view: str
     action: str
 
+    # Only projects that another registry fills have it.
+    is_of_proxy: bool = False
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -42,6 +44,7 @@ _ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "repository:list
 _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
     Tab("members", _("Members"), "projects:members", "member:list"),
+    Tab("proxy", _("Upstream"), "projects:proxy", "metadata:read", is_of_proxy=True),
     Tab("robots", _("Robots"), "projects:robots", "robot:list"),
     Tab("retention", _("Retention"), "projects:retention", "tag-retention:read"),
     Tab("immutable", _("Immutable tags"), "projects:immutable_rules", "immutable-tag:list"),
@@ -66,7 +69,9 @@ def frame(
     if own is None:
         own = rights(principal_of(request), [project])[project.pk]
     settings = [
-        _link(tab, project, is_current=tab.key == current) for tab in _SETTINGS if tab.action in own
+        _link(tab, project, is_current=tab.key == current)
+        for tab in _SETTINGS
+        if tab.action in own and (project.is_proxy or not tab.is_of_proxy)
     ]
     is_settings = any(link.is_current for link in settings)
     home = reverse("projects:detail", args=[project.name])

@@ -13,6 +13,7 @@ from accounts.access import rights, role_in
 from accounts.errors import BadRequest, Conflict
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
+from portal.web import proxy_cache
 from portal.web.access import (
     actor_of,
     is_fragment,
@@ -21,7 +22,7 @@ from portal.web.access import (
     public_page,
     visible_project,
 )
-from portal.web.commands import TOOLS, first_push, tool_of
+from portal.web.commands import TOOLS, first_pull, first_push, tool_of
 from portal.web.forms import ProjectForm
 from portal.web.paging import page_of
 from portal.web.project_tabs import frame
@@ -66,22 +67,39 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def create(request: HttpRequest) -> HttpResponse:
-    """Make a project."""
-    form = ProjectForm(request.POST or None)
+    """Make a project: of one's own, or, where one may, filled from another registry."""
+    offers_proxy = proxy_cache.may_create(principal_of(request))
+    form: ProjectForm = _creation_form(request, offers_proxy=offers_proxy)
     if request.method == "POST" and form.is_valid():
         try:
-            project = projects.create(
-                name=form.cleaned_data["name"],
-                is_public=form.cleaned_data["is_public"],
-                actor=actor_of(request),
-            )
+            project = _created(request, form)
         except (BadRequest, Conflict) as error:
-            form.add_error(error.field if error.field in form.fields else None, str(error))
+            form.tell(error)
         else:
             return redirect("projects:detail", project.name)
     context = {"section": "projects", "form": form}
     status = 422 if request.method == "POST" else 200
     return render(request, "projects/create.html", context, status=status)
+
+
+def _creation_form(request: HttpRequest, *, offers_proxy: bool) -> ProjectForm:
+    if not offers_proxy:
+        return ProjectForm(request.POST or None)
+    kind = request.GET.get("kind")
+    initial = {
+        "kind": kind if kind == proxy_cache.PROXY else proxy_cache.HOSTED,
+        "asks_referrers": True,
+    }
+    return proxy_cache.NewProjectForm(request.POST or None, initial=initial)
+
+
+def _created(request: HttpRequest, form: ProjectForm) -> Project:
+    actor = actor_of(request)
+    if isinstance(form, proxy_cache.NewProjectForm) and form.is_proxy:
+        return form.create(actor)
+    return projects.create(
+        name=form.cleaned_data["name"], is_public=form.cleaned_data["is_public"], actor=actor
+    )
 
 
 @require_safe
@@ -105,21 +123,28 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
     own = rights(principal, [found])[found.pk]
     context = frame(request, found, own=own) | {
         "role": role_in(principal, found),
-        "may_push": "repository:push" in own,
+        "may_push": "repository:push" in own and not found.is_proxy,
         "query": query,
         "page": listed,
-        "latest_tags": _latest_tags(listed),
+        "latest_tags": latest_tags(listed),
         "tag_counts": _tag_counts(listed),
         "is_empty": is_empty,
         "received": received,
         "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
     }
-    if not principal.is_anonymous:
-        tool = tool_of(request)
+    tool = tool_of(request)
+    username = "" if principal.is_anonymous else principal.name
+    if found.is_proxy:
         context |= {
             "tools": TOOLS,
             "tool": tool,
-            "commands": first_push(tool, username=principal.name, project=found.name),
+            "pull": first_pull(tool, project=found, username=username),
+        }
+    elif username:
+        context |= {
+            "tools": TOOLS,
+            "tool": tool,
+            "commands": first_push(tool, username=username, project=found.name),
         }
     if is_fragment(request, "rows"):
         return render(request, "projects/detail.html#rows", context)
@@ -146,7 +171,7 @@ def _tag_counts(repositories: Iterable[Repository]) -> dict[int, int]:
     return dict(counted.annotate(n=Count("pk")).values_list("repository_id", "n"))
 
 
-def _latest_tags(repositories: Iterable[Repository]) -> dict[int, Tag]:
+def latest_tags(repositories: Iterable[Repository]) -> dict[int, Tag]:
     """Return each repository's tag that was pushed last, with its artifact."""
     newest = with_artifacts(tags_for_people(Tag.objects.filter(repository=OuterRef("pk"))))
     pairs = (

@@ -1,6 +1,5 @@
-"""The system's settings, what everybody is told, the mirror's page and the gallery."""
+"""The system's settings, what everybody is told, and the gallery."""
 
-import json
 import re
 
 import pytest
@@ -10,7 +9,6 @@ from pytest_django import Settings
 from accounts import configuration, cve_allowlist, users
 from accounts.models import AuditEntry
 from accounts.principals import SYSTEM_ACTOR
-from portal.web.mirror import CLIENTS
 from tests.conftest import Cast
 from tests.portal.web.conftest import SignedIn, text_of
 
@@ -103,24 +101,6 @@ def test_the_systems_list_of_vulnerabilities(cast: Cast, signed_in: SignedIn) ->
     answer = client.post(f"{PATH}/allowlist", {"cve_ids": "not; one"})
     assert 'id="id_cve_ids_error"' in text_of(answer)
     assert len(cve_allowlist.of(None).cve_ids) == 2
-
-
-def test_the_mirrors_page_shows_each_client(cast: Cast, signed_in: SignedIn) -> None:
-    assert Client().get("/mirror").status_code == 302
-    client = signed_in(cast.bob)
-    for one in CLIENTS:
-        page = text_of(client.get("/mirror", {"for": one.key}))
-        assert one.file in page
-        assert "127.0.0.1:8080" in one.write()
-    assert json.loads(CLIENTS[0].write())["insecure-registries"] == ["127.0.0.1:8080"]
-    assert CLIENTS[0].file in text_of(client.get("/mirror", {"for": "nothing"}))
-
-
-def test_with_tls_nothing_is_insecure(settings: Settings) -> None:
-    settings.MOORAGE_IS_HTTPS = True
-    for one in CLIENTS:
-        assert "insecure" not in one.write()
-        assert "http =" not in one.write()
 
 
 def test_the_navigation_shows_what_one_may_open(cast: Cast, signed_in: SignedIn) -> None:
