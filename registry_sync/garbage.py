@@ -20,6 +20,7 @@ from registry_sync import (
     garbage_claims,
     garbage_epoch,
     garbage_links,
+    garbage_settling,
     garbage_sweep,
     garbage_tombstones,
     garbage_untagged,
@@ -176,6 +177,7 @@ def _collect(run: Run, storage: Storage, parameters: dict[str, Any], tally: Tall
     tally.uploads(*garbage_uploads.remove(run, storage))
     tally.begin("check")
     run.result(**garbage_tombstones.look_again(run, storage))
+    garbage_settling.settle(run, before=before)
     tally.end()
     run.log(f"removed {tally.digests} digests, {tally.size} bytes, and {links} links")
 

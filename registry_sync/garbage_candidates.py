@@ -1,7 +1,8 @@
 """What nothing needs any more: which digests, why, how many bytes, and of whom.
 
 What no artifact needs, those in the trash included, is found by one set operation, not by a
-question for each manifest, and staged in a table of this connection.
+question for each manifest, and staged in a table of this connection. Looked at is only what is not
+settled: what came since the last run, and what purges dropped (``garbage_settling``).
 """
 
 import datetime
@@ -77,12 +78,13 @@ def stage(storage: Storage, *, before: datetime.datetime) -> Totals:
     return totals()
 
 
-# PostgreSQL makes two hash anti-joins of it, SQLite looks into two indexes for each row.
+# Where nothing is settled yet PostgreSQL makes two hash anti-joins of it; SQLite looks into two
+# indexes for each row.
 _STAGE = """
 INSERT INTO garbage_candidate (digest, size, reason)
 SELECT b.digest, b.size, CASE WHEN b.released_at IS NULL THEN 'unused' ELSE 'purged' END
 FROM registry_sync_blob b
-WHERE b.state = 'live' AND b.touched_at < %s
+WHERE b.state = 'live' AND NOT b.is_settled AND b.touched_at < %s
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)
 """
@@ -215,7 +217,7 @@ def _parsed(text: str) -> datetime.datetime:
 
 _LATER = """
 SELECT count(*), sum(b.size), min(b.touched_at) FROM registry_sync_blob b
-WHERE b.state = 'live' AND b.touched_at >= %s
+WHERE b.state = 'live' AND NOT b.is_settled AND b.touched_at >= %s
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)
 """

@@ -57,7 +57,7 @@ def reclaimable(kind: str) -> Reclaimable:
 
 _NOW = """
 SELECT count(*), sum(b.size) FROM registry_sync_blob b
-WHERE b.state = 'live' AND b.touched_at < %s
+WHERE b.state = 'live' AND NOT b.is_settled AND b.touched_at < %s
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
 AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)
 """

@@ -53,7 +53,7 @@ def _batches(before: datetime.datetime, size: int) -> Iterator[list[int]]:
 _OLD = """
 SELECT l.id FROM registry_sync_repositoryblob l
 JOIN registry_sync_blob b ON b.digest = l.digest AND b.state = 'live'
-WHERE l.touched_at < %s AND l.id > %s
+WHERE NOT l.is_settled AND l.touched_at < %s AND l.id > %s
 AND NOT EXISTS (
   SELECT 1 FROM registry_sync_artifact a
   WHERE a.repository_id = l.repository_id AND a.digest = l.digest)

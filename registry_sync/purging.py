@@ -87,9 +87,10 @@ def _give_up(repository: Repository, ids: list[int], now: datetime.datetime) -> 
     digests |= set(Artifact.objects.filter(pk__in=ids).values_list("body_id", flat=True))
     rows = Blob.objects.select_for_update(no_key=True).filter(digest__in=digests)
     list(rows.order_by("digest").values_list("digest", flat=True))
-    Blob.objects.filter(digest__in=digests, state=Blob.State.LIVE).update(touched_at=now)
+    held = Blob.objects.filter(digest__in=digests, state=Blob.State.LIVE)
+    held.update(touched_at=now, is_settled=False)
     links = RepositoryBlob.objects.filter(repository=repository, digest__in=digests)
-    links.update(touched_at=now)
+    links.update(touched_at=now, is_settled=False)
     # Indexes and what they hold may be in one batch or in two.
     ArtifactReference.objects.filter(parent_id__in=ids).delete()
     needed = ArtifactReference.objects.filter(child_id__in=ids)

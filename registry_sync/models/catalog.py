@@ -192,6 +192,9 @@ class Blob(models.Model):
     # When a purge dropped what needed it, until something is pushed that needs it again: garbage
     # that nothing accounts for is left alone.
     released_at = models.DateTimeField(null=True, blank=True)
+    # A collection found that something needs it, and no purge has dropped anything since: so it is
+    # no garbage. Who removes an edge takes the mark away, under the row's lock.
+    is_settled = models.BooleanField(default=False, db_default=False)
     # While it is ``deleting``: who does it, the token that fences the removal, until when.
     claim_owner = models.CharField(max_length=128, blank=True, default="", db_default="")
     claim_token = models.CharField(max_length=32, blank=True, default="", db_default="")
@@ -206,7 +209,12 @@ class Blob(models.Model):
                 fields=["state", "digest"],
                 condition=~models.Q(state="live"),
                 name="blob_not_live",
-            )
+            ),
+            models.Index(
+                fields=["digest"],
+                condition=models.Q(state="live", is_settled=False),
+                name="blob_unsettled",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -231,6 +239,8 @@ class RepositoryBlob(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices)
     state = models.CharField(max_length=8, choices=State.choices)
     touched_at = models.DateTimeField()
+    # The same as a blob's, for what needs the digest in this repository.
+    is_settled = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -238,7 +248,14 @@ class RepositoryBlob(models.Model):
                 fields=["repository", "digest", "kind"], name="repository_blob_unique"
             )
         ]
-        indexes = [models.Index(fields=["digest"], name="repository_blob_digest")]
+        indexes = [
+            models.Index(fields=["digest"], name="repository_blob_digest"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(is_settled=False),
+                name="repository_blob_unsettled",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.repository_id}@{self.digest} ({self.state})"
