@@ -27,6 +27,16 @@ pytestmark = pytest.mark.live
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 SERIOUS = {"serious", "critical"}
 WIDTHS = (1440, 375)
+# No other site may frame a page, and nobody keeps what was made for one person.
+HEADERS = {
+    "x-frame-options": "DENY",
+    "content-security-policy": "frame-ancestors 'none'",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+# Bytes as they come over the wire, compressed: with nothing stored yet, and on every later page.
+FIRST_LOAD, NEXT_LOAD = 200 * 1024, 20 * 1024
 COLOURS = ["color-contrast"]
 # The rules of axe about languages and about names.
 WORDS = [
@@ -124,15 +134,28 @@ class Inspector:
         # but words: it is asked for those rules that words can break.
         self.audits = [("dark", WORDS)] if is_chinese else [("light", None), ("dark", COLOURS)]
         self.findings: list[str] = []
+        # What came over the wire for the page at hand; the first page fills the browser's store.
+        self.received = 0
+        self.most = FIRST_LOAD
+        network = somebody.context.new_cdp_session(somebody.page)
+        network.send("Network.enable")
+        network.on("Network.loadingFinished", self._receive)
 
     def look(self, path: str) -> None:
         """Open a page and note everything that is wrong with it."""
         page = self.somebody.page
+        self.received = 0
         answer = page.goto(self.somebody.stack.url + path)
         assert answer is not None
         before = len(self.findings)
         if answer.status != 200:
             self.findings.append(f"status {answer.status}")
+        for header, value in HEADERS.items():
+            if value not in answer.headers.get(header, ""):
+                self.findings.append(f"{header}: {answer.headers.get(header)}, without {value}")
+        if self.received > self.most:
+            self.findings.append(f"{self.received} bytes came, of {self.most} at most")
+        self.most = NEXT_LOAD
         if page.locator("h1").count() != 1:
             self.findings.append(f"{page.locator('h1').count()} h1")
         if page.evaluate(INTRUDERS):
@@ -146,6 +169,9 @@ class Inspector:
         self.findings += self.somebody.complaints
         self.somebody.complaints.clear()
         self.findings[before:] = [f"{path}: {finding}" for finding in self.findings[before:]]
+
+    def _receive(self, finished: dict[str, Any]) -> None:
+        self.received += int(finished["encodedDataLength"])
 
     def _measure(self, page: Page, how: str) -> None:
         """Look for what has no room, at each width; the window begins wide and ends wide."""
