@@ -411,5 +411,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "check-registries": {
+        "task": "registry_sync.tasks.check_registries",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "tick": {"task": "registry_sync.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
 }
