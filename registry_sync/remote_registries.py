@@ -1,12 +1,17 @@
 """Other registries: made, changed, asked whether they answer, deleted."""
 
+import datetime
+import logging
 import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -22,7 +27,13 @@ from registry_sync.models import RemoteRegistry
 from registry_sync.replication import lineage
 from registry_sync.texts import storable
 
+logger = logging.getLogger(__name__)
+
 _MAX_PASSWORD = 4096
+# How many answers are remembered of each; and when it is asked again by itself.
+KEPT_CHECKS = 48
+_CHECK_AGAIN = datetime.timedelta(minutes=5)
+_CHECKED_AT_ONCE = 100
 _MAX_CERTIFICATES = 64 * 1024
 
 
@@ -201,6 +212,7 @@ def require_healthy(remote: RemoteRegistry) -> None:
 def check(remote: RemoteRegistry) -> RemoteRegistry:
     """Ask a stored registry, and write down whether it answers."""
     status, problem = RemoteRegistry.Status.HEALTHY, ""
+    begun = time.monotonic()
     try:
         # Kept in English: whoever looks at it later reads it in their own language.
         with translation.override("en"):
@@ -208,5 +220,32 @@ def check(remote: RemoteRegistry) -> RemoteRegistry:
     except BadRequest as error:
         status, problem = RemoteRegistry.Status.UNHEALTHY, str(error)
     remote.status, remote.problem, remote.checked_at = status, problem[:1024], timezone.now()
-    remote.save(update_fields=["status", "problem", "checked_at"])
+    took = int((time.monotonic() - begun) * 1000)
+    with transaction.atomic():
+        remote.save(update_fields=["status", "problem", "checked_at"])
+        remote.checks.create(at=remote.checked_at, problem=remote.problem, took=took)
+        kept = remote.checks.order_by("-pk").values_list("pk", flat=True)
+        oldest = kept[KEPT_CHECKS : KEPT_CHECKS + 1].first()
+        if oldest is not None:
+            remote.checks.filter(pk__lte=oldest).delete()
     return remote
+
+
+def check_due() -> int:
+    """Ask those that nobody has asked for a while; return how many."""
+    long_ago = timezone.now() - _CHECK_AGAIN
+    rows = RemoteRegistry.objects.filter(Q(checked_at=None) | Q(checked_at__lt=long_ago))
+    due = list(rows.order_by("checked_at", "pk")[:_CHECKED_AT_ONCE])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_checked_apart, due))
+    return len(due)
+
+
+def _checked_apart(remote: RemoteRegistry) -> None:
+    try:
+        check(remote)
+    except DatabaseError:
+        # It was deleted meanwhile, or the database is busy: the next time tells.
+        logger.warning("%s could not be checked.", remote.name, exc_info=True)
+    finally:
+        connection.close()

@@ -28,6 +28,7 @@ from registry_sync import (
     image_analysis,
     purging,
     relay,
+    remote_registries,
     retention,
     retention_notices,
     schedules,
@@ -40,9 +41,8 @@ from registry_sync.importing import engine as importing
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import Execution, State, Task, WorkerHeartbeat
 from registry_sync.reconciling import engine as reconciling
-from registry_sync.replication import changes
+from registry_sync.replication import changes, policies
 from registry_sync.replication import engine as replication
-from registry_sync.replication import policies
 from registry_sync.runs import Run, StopRequestedError, WorkerEndsError
 
 logger = logging.getLogger(__name__)
@@ -97,6 +97,12 @@ def heartbeat() -> None:
     WorkerHeartbeat.objects.update_or_create(
         name=socket.gethostname(), defaults={"beat_at": timezone.now()}
     )
+
+
+@shared_task
+def check_registries() -> None:
+    """Ask other registries whether they answer, each every few minutes."""
+    remote_registries.check_due()
 
 
 @shared_task

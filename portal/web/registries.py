@@ -1,5 +1,7 @@
 """The pages of other registries: which there are, whether they answer, and how to sign in there."""
 
+from collections import defaultdict
+
 from django import forms
 from django.contrib import messages
 from django.db.models import Count
@@ -15,7 +17,7 @@ from portal.web.access import actor_of, page, principal_of
 from portal.web.paging import page_of
 from registry_sync import remote_registries
 from registry_sync.adapters import ADAPTERS
-from registry_sync.models import RemoteRegistry
+from registry_sync.models import RegistryCheck, RemoteRegistry
 from registry_sync.remote_registries import Address
 
 _TEXT = {
@@ -25,6 +27,8 @@ _TEXT = {
     "spellcheck": "false",
 }
 _SECTION = "registries"
+# What the list shows of the last answers.
+_CHECKS = 24
 
 
 def _kinds() -> list[tuple[str, str]]:
@@ -105,10 +109,15 @@ def index(request: HttpRequest) -> HttpResponse:
     require_system(principal, "registry:list")
     rows = RemoteRegistry.objects.annotate(policy_count=Count("policies")).order_by("name")
     listed = page_of(request, rows)
+    checks: dict[int, list[RegistryCheck]] = defaultdict(list)
+    for answer in RegistryCheck.objects.filter(remote__in=list(listed)).order_by("pk"):
+        checks[answer.remote_id].append(answer)
     context = {
         "section": _SECTION,
         "page": listed,
-        "rows": [(remote, ADAPTERS[remote.kind].label) for remote in listed],
+        "rows": [
+            (remote, ADAPTERS[remote.kind].label, checks[remote.pk][-_CHECKS:]) for remote in listed
+        ],
         "may_create": bool(can_system(principal, "registry:create")),
         "may_update": bool(can_system(principal, "registry:update")),
     }

@@ -1,11 +1,20 @@
 """The pages of other registries and of replication."""
 
 import pytest
+from django.utils import timezone
 
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import executions, remote_registries
 from registry_sync.executions import Order
-from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy, Schedule, State, Task
+from registry_sync.models import (
+    Execution,
+    RegistryCheck,
+    RemoteRegistry,
+    ReplicationPolicy,
+    Schedule,
+    State,
+    Task,
+)
 from registry_sync.remote_registries import Address
 from registry_sync.replication import policies, preview
 from registry_sync.replication.planning import Copy, Plan
@@ -108,6 +117,33 @@ def test_a_registry_is_deleted_after_its_policies(
     assert client.post(f"{POLICIES}/{policy.pk}/delete").headers["Location"] == POLICIES
     client.post(f"{path}/delete")
     assert not RemoteRegistry.objects.exists()
+
+
+def test_how_a_registry_answered_is_remembered(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_registries, "KEPT_CHECKS", 3)
+    remote_registries.check(remote)
+    monkeypatch.setattr(remote_registries, "ping", lambda _address: None)
+    for _time in range(4):
+        remote_registries.check(remote)
+        kept = [check.problem for check in remote.checks.order_by("pk")]
+    assert kept == ["", "", ""]
+    RegistryCheck.objects.create(remote=remote, at=timezone.now(), problem="No registry answers")
+    page = text_of(signed_in(cast.admin).get(REGISTRIES))
+    assert page.count("mo-beat--ok") == 3
+    assert page.count("mo-beat--bad") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_registries_are_asked_by_themselves(
+    cast: Cast, remote: RemoteRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_registries, "ping", lambda _address: None)
+    assert remote_registries.check_due() == 1
+    remote.refresh_from_db()
+    assert remote.status == RemoteRegistry.Status.HEALTHY
+    assert remote_registries.check_due() == 0
 
 
 def test_a_policy_is_made_and_said_in_words(
