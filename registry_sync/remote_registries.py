@@ -20,7 +20,7 @@ from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from accounts.principals import Actor
 from accounts.sealed_secrets import seal, unseal
 from registry_sync.adapters import ADAPTERS, is_realm
-from registry_sync.client import outbound
+from registry_sync.client import amazon, outbound
 from registry_sync.client.errors import RegistryError, RegistryRejectedError
 from registry_sync.client.managed import ManagedRegistry
 from registry_sync.models import RemoteRegistry
@@ -134,6 +134,9 @@ def checked(address: Address) -> Address:
         raise BadRequest(_("An address looks like https://registry.example.com:5000."), field="url")
     if len(address.password) > _MAX_PASSWORD or len(address.username) > _MAX_PASSWORD:
         raise BadRequest(_("Name or password is too long."), field="username")
+    if not ADAPTERS[address.kind].client.is_place(url):
+        message = _("An address of Amazon ECR looks like %(address)s.")
+        raise BadRequest(message % {"address": amazon.EXAMPLE}, field="url")
     certificate = address.ca_certificate.strip()
     made = Address(
         url,

@@ -25,6 +25,7 @@ _HOST = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)"
     r"\.(?P<domain>amazonaws\.com(?:\.cn)?)"
 )
+EXAMPLE = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 _TARGET = "AmazonEC2ContainerRegistry_V20150921"
 # Renewed before AWS would have it: a transfer that has begun is let through to its end.
 _EARLY_SECONDS = 3600.0
@@ -55,12 +56,15 @@ class AmazonRegistry(ManagedRegistry):
         self._key = self._credentials
         found = _HOST.fullmatch(urlsplit(url).hostname or "")
         if found is None and not self.api:
-            raise ValueError(
-                "an address looks like https://<account>.dkr.ecr.<region>.amazonaws.com"
-            )
+            raise ValueError(f"an address looks like {EXAMPLE}")
         self._region = found["region"] if found else "us-east-1"
         domain = found["domain"] if found else ""
         self._api = self.api or f"https://api.ecr.{self._region}.{domain}"
+
+    @classmethod
+    def is_place(cls, url: str) -> bool:
+        """Whether the address is one of ECR's."""
+        return bool(cls.api or _HOST.fullmatch(urlsplit(url).hostname or ""))
 
     def prepare(self, repository: str) -> None:
         """Make the repository where it is missing: ECR takes no push into one that is not there."""

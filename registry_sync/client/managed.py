@@ -37,6 +37,11 @@ class Described:
 class ManagedRegistry(RemoteRegistry):
     """Any registry of the specification; for one thread."""
 
+    @classmethod
+    def is_place(cls, url: str) -> bool:
+        """Whether a registry of this kind may be at an address."""
+        return True
+
     def prepare(self, repository: str) -> None:
         """Have whatever must be there before a push. Raises ``RegistryError``."""
 

@@ -73,7 +73,7 @@ def served(address: str = "127.0.0.1") -> Iterator[Server]:
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _any  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
