@@ -29,18 +29,19 @@ class BlobMissingError(Exception):
         self.digest = digest
 
 
-def expect(repository: Repository, digest: str) -> None:
+def expect(repository: Repository, digest: str) -> int:
     """Announce that a blob is about to be linked here, and keep it from being collected.
 
-    Raises ``BlobMissingError`` while it is being collected.
+    Returns the generation of its row. Raises ``BlobMissingError`` while it is being collected.
     """
     now = timezone.now()
 
-    def work() -> None:
-        _lock_and_touch([digest], now, revivable=[digest])
+    def work() -> int:
+        found = _lock_and_touch([digest], now, revivable=[digest])
         link(repository, [digest], RepositoryBlob.Kind.LAYER, RepositoryBlob.State.EXPECTED, now)
+        return found[digest]
 
-    transactions.run(work)
+    return transactions.run(work)
 
 
 def confirm(
@@ -198,6 +199,27 @@ def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
     released = [row.digest for row in held if row.is_released]
     if released:
         statements.run(Statement(_NEEDED.format(statements.marks(released)), released))
+
+
+def hold_present(
+    repository: Repository, digests: Collection[str], now: datetime.datetime
+) -> dict[str, int]:
+    """Lock those blobs that are here, and count their grace anew; return their bytes.
+
+    Part of the caller's transaction, which makes something that needs them.
+    """
+    rows = _lock(sorted(digests), now)
+    live = [row for row in rows if row.state == Blob.State.LIVE]
+    # A statement of its own: it sees what those before us committed while we waited.
+    sizes = present_sizes(repository.pk, [row.digest for row in live])
+    held = [row for row in live if row.digest in sizes]
+    _touch_stale(held, now)
+    released = [row.digest for row in held if row.is_released]
+    if released:
+        statements.run(Statement(_NEEDED.format(statements.marks(released)), released))
+    if sizes:
+        statements.run(*_touched_links(repository, sizes, now))
+    return sizes
 
 
 def _lock(digests: list[str], now: datetime.datetime, *before: Statement) -> list[_Held]:

@@ -80,12 +80,12 @@ def _mountable(standing: Standing, digest: str, source: str) -> _Mount | None:
 
 def _mount(standing: Standing, repository: Repository, mount: _Mount) -> StartedUpload:
     try:
-        blobs.expect(repository, mount.digest)
+        generation = blobs.expect(repository, mount.digest)
         upload = registry.start_upload(
             standing.registry_name, mount=mount.digest, source=mount.source
         )
         if upload.is_mounted:
-            blobs.confirm(repository, mount.digest, mount.size)
+            blobs.confirm(repository, mount.digest, mount.size, generation=generation)
     except BlobMissingError:
         # It is being collected just now: the client sends it anew.
         return registry.start_upload(standing.registry_name)

@@ -120,9 +120,11 @@ def collect_all() -> None:
 class Pusher:
     """A client that pushes one image into its repository, request by request."""
 
-    def __init__(self, repository: Repository, image: Image, address: str, owner: User) -> None:
+    def __init__(
+        self, repository: Repository, image: Image, address: str, owner: User, *, tag: str
+    ) -> None:
         """It has done nothing yet."""
-        self.repository, self.image, self.tag, self.address = repository, image, "latest", address
+        self.repository, self.image, self.tag, self.address = repository, image, tag, address
         self.name, self.owner = repository.name, owner
         # What it was told is there; whether grace ran out since.
         self.has: set[str] = set()
