@@ -10,13 +10,15 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from portal.web.access import page, principal_of
+from portal.web.gallery_examples import DIGEST, STATES, examples
+from portal.web.robot_rights import Block, RightsForm
 from registry_sync.models import Execution, Label, State
 
-_DIGEST = "sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1"
 _TEXT = forms.TextInput(attrs={"class": "form-control"})
 _CHECK = forms.CheckboxInput(attrs={"class": "form-check-input"})
 
@@ -27,6 +29,7 @@ class Example(forms.Form):
     text = forms.CharField(label=_("Name"), help_text=_("For example ci."), widget=_TEXT)
     wrong = forms.CharField(label=_("Name"), max_length=3, widget=_TEXT)
     switch = forms.BooleanField(label=_("Public"), required=False, widget=_CHECK)
+    disabled = forms.CharField(label=_("Name"), disabled=True, widget=_TEXT, required=False)
     choice = forms.ChoiceField(
         label=_("Role"),
         choices=[("a", _("Developer")), ("b", _("Guest"))],
@@ -54,14 +57,21 @@ def index(request: HttpRequest) -> HttpResponse:
     """Show them all."""
     if not principal_of(request).is_administrator:
         raise PermissionDenied
+    asked = request.GET.get("state", "")
+    state = asked if asked in STATES else STATES[0]
     form = Example({"text": "ci", "wrong": "too long", "choice": "a"})
+    form.add_error(None, gettext("The form cannot be stored as it is."))
     now = timezone.now()
     context = {
+        **examples(state),
         "section": "settings",
+        "states": STATES,
+        "state": state,
+        "block": Block(RightsForm(prefix="rights")),
         "form": form,
         "badges": ["", "ok", "warn", "danger", "info", "accent"],
         "notes": ["ok", "warn", "danger", "info"],
-        "digest": _DIGEST,
+        "digest": DIGEST,
         "labels": [
             Label(name="tested", color="#1D5100"),
             Label(name="stale", color="#FFDC0B"),

@@ -95,6 +95,8 @@ PAGES = {
 
 # The same pages once more, where they look different.
 MORE = (
+    "/admin/settings/building-blocks?state=empty",
+    "/admin/settings/building-blocks?state=long",
     "/search",
     "/search?q=there+is+no+such+thing",
     "/activity?who=nobody-is-called-that",
