@@ -1,9 +1,10 @@
 """What a client of the mirror will meet, looked at step by step."""
 
 from dataclasses import dataclass
+from io import BytesIO
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.utils.translation import gettext as _
 
 from accounts.models import Project
@@ -34,7 +35,8 @@ def run(image: str, *, project: Project | None) -> list[Step]:
             _("It is filled from another registry."),
             project.is_proxy,
             _(
-                "It has only what was pushed into it. Name a proxy project in MOORAGE_MIRROR_PROJECT."
+                "It has only what was pushed into it. "
+                "Name a proxy project in MOORAGE_MIRROR_PROJECT."
             ),
         ),
         Step(
@@ -51,9 +53,9 @@ def run(image: str, *, project: Project | None) -> list[Step]:
 def _look(image: str) -> Step:
     """Ask the mirror for the image's manifest as a client does."""
     path, reference = _parts(image)
-    request = HttpRequest()
-    request.method = "HEAD"
-    request.META = {"HTTP_ACCEPT": _ACCEPT}
+    request = WSGIRequest(
+        {"REQUEST_METHOD": "HEAD", "HTTP_ACCEPT": _ACCEPT, "wsgi.input": BytesIO()}
+    )
     answer = mirror.manifest(request, name=path, reference=reference)
     asked = {"image": f"{path}:{reference}", "status": answer.status_code}
     if answer.status_code == 200:

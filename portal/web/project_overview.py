@@ -49,7 +49,7 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
         "may_change": "project:update" in own,
         "tiles": _storage(repositories, found),
     }
-        **proxy_cache.overview(found),
+        **proxy_cache.overview(found, own),
     return render(request, "projects/overview.html", context)
 
 

@@ -232,8 +232,11 @@ class Day:
     fetched_height: float
 
 
-def overview(project: Project) -> dict[str, object]:
-    """Return what the overview shows of a proxy project; nothing for a project of one's own."""
+def overview(project: Project, own: frozenset[str]) -> dict[str, object]:
+    """Return what the overview shows of a proxy project; nothing for a project of one's own.
+
+    ``own`` are the caller's rights in it: where it is filled from is for who may see its settings.
+    """
     cache = projects.of(project)
     if cache is None:
         return {}
@@ -243,6 +246,7 @@ def overview(project: Project) -> dict[str, object]:
     now = timezone.now()
     return {
         "proxy": cache,
+        "may_see_upstream": "metadata:read" in own,
         "proxy_total": total,
         "proxy_ratio": None if total.hit_ratio is None else round(100 * total.hit_ratio),
         "proxy_days": _columns(days),

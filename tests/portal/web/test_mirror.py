@@ -92,3 +92,5 @@ class TestListener:
         page = text_of(client.post("/mirror", {"image": by_digest}))
         assert f"library/alpine:{pushed.digest} is found." in page
         assert "The answer is" not in page
+        for odd in ("alpine@sha256:0", "UPPER:1", "a//b", ":", ""):
+            assert "The answer is 4" in text_of(client.post("/mirror", {"image": odd}))

@@ -1,6 +1,7 @@
 """Pages of projects that another registry fills."""
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.credentials import principal_of_user
@@ -160,6 +161,10 @@ class TestProject:
         assert "pulls left of 100 in 6 hours" in page
         assert "it answered 502" in page
         assert "upstream does not answer" in page
+        # Anyone may look at a public project, and not at where it is filled from.
+        outside = text_of(Client().get("/p/hub/-/overview"))
+        assert "it answered 502" not in outside
+        assert "upstream does not answer" not in outside
 
     def test_without_figures_it_says_so(
         self, cast: Cast, signed_in: SignedIn, hub: Project
