@@ -8,7 +8,7 @@ import pytest
 
 from tests.live.harbor import HarborClient
 from tests.live.images import write_image, write_index
-from tests.live.stack import Stack
+from tests.live.stack import Stack, free_port
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """
     database = os.environ.get("MOORAGE_TEST_DATABASE_URL", "")
     # Other registries of the tests are on this host too.
-    settings = {"MOORAGE_OUTBOUND_ALLOW": "127.0.0.0/8"}
+    settings = {
+        "MOORAGE_OUTBOUND_ALLOW": "127.0.0.0/8",
+        "MOORAGE_MIRROR_PORT": str(free_port()),
+        "MOORAGE_MIRROR_PROJECT": "hub",
+    }
     if database:
         settings["MOORAGE_DATABASE_URL"] = database
     running = Stack(tmp_path_factory.mktemp("moorage"), port=None, **settings).start()

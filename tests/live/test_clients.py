@@ -4,7 +4,6 @@ Not part of `make test`: their packages are large. What each did stands in docs/
 """
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.live import engines
 from tests.live.client import client, make_project, pusher
-from tests.live.programs import fails, need, run
-from tests.live.stack import Stack, wait_for
+from tests.live.programs import fails, run
+from tests.live.stack import Stack
 
 pytestmark = pytest.mark.clients
 
@@ -38,34 +38,8 @@ def archive(directory: Path) -> Path:
 @pytest.fixture
 def docker(tmp_path: Path) -> Iterator[list[str]]:
     """Docker's client with an engine of its own, started here and stopped after."""
-    need("docker")
-    engine = need("dockerd")
-    if os.geteuid() != 0:
-        pytest.skip("the engine starts as root only")
-    socket = f"unix://{tmp_path}/docker.sock"
-    log = (tmp_path / "log").open("w")
-    process = subprocess.Popen(
-        [
-            *(engine, "-H", socket, "--data-root", tmp_path / "data"),
-            *("--exec-root", tmp_path / "exec", "--pidfile", tmp_path / "pid"),
-            *("--iptables=false", "--bridge=none"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-    )
-    command = ["docker", "-H", socket, "--config", str(tmp_path / "config")]
-
-    def answers() -> bool:
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        return subprocess.run([*command, "info"], capture_output=True, check=False).returncode == 0
-
-    try:
-        wait_for(answers, "the engine")
+    with engines.docker(tmp_path) as command:
         yield command
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
 
 
 def test_docker(stack: Stack, project: str, docker: list[str], tmp_path: Path) -> None:
@@ -98,11 +72,7 @@ def test_docker_pulls_an_index(stack: Stack, project: str, docker: list[str], in
 
 
 def test_podman(stack: Stack, project: str, tmp_path: Path) -> None:
-    podman = [
-        need("podman"),
-        *("--root", str(tmp_path / "root"), "--runroot", str(tmp_path / "run")),
-        *("--storage-driver", "vfs", "--events-backend", "none"),
-    ]
+    podman = engines.podman(tmp_path)
     auth = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
     name = f"{stack.address}/{project}/app:1"
     run(*podman, "import", archive(tmp_path), name)
@@ -127,37 +97,8 @@ def test_podman(stack: Stack, project: str, tmp_path: Path) -> None:
 @pytest.fixture
 def ctr(tmp_path: Path) -> Iterator[list[str]]:
     """containerd's client with a daemon of its own."""
-    need("ctr")
-    daemon = need("containerd")
-    if os.geteuid() != 0:
-        pytest.skip("containerd starts as root only")
-    configuration = tmp_path / "config.toml"
-    configuration.write_text(
-        'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-        f'root = "{tmp_path}/root"\nstate = "{tmp_path}/state"\n'
-        f'[grpc]\naddress = "{tmp_path}/containerd.sock"\n'
-        f'[ttrpc]\naddress = "{tmp_path}/ttrpc.sock"\n'
-    )
-    log = (tmp_path / "log").open("w")
-    process = subprocess.Popen(
-        [daemon, "--config", configuration],
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-    )
-    command = ["ctr", "-a", f"{tmp_path}/containerd.sock"]
-
-    def answers() -> bool:
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        version = subprocess.run([*command, "version"], capture_output=True, check=False)
-        return version.returncode == 0
-
-    try:
-        wait_for(answers, "containerd")
+    with engines.containerd(tmp_path) as command:
         yield command
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
 
 
 def test_ctr(stack: Stack, project: str, ctr: list[str], index: Path) -> None:
