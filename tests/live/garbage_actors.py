@@ -16,6 +16,7 @@ from registry_sync import (
     garbage_candidates,
     garbage_claims,
     garbage_links,
+    garbage_settling,
     garbage_sweep,
     garbage_tombstones,
 )
@@ -34,6 +35,9 @@ class Run:
 
     def hold(self) -> None:
         """Hold nothing."""
+
+    def check(self) -> None:
+        """Go on."""
 
     def log(self, line: str) -> None:
         """Write nothing."""
@@ -114,6 +118,7 @@ def collect_all() -> None:
         garbage_sweep.remove(shelf, claim)
     garbage_links.collect(run, shelf, before=before)  # type: ignore[arg-type]
     garbage_tombstones.look_again(run, shelf)  # type: ignore[arg-type]
+    garbage_settling.settle(run, before=before)  # type: ignore[arg-type]
     garbage_candidates.clear()
 
 

@@ -54,7 +54,7 @@ TURNS = st.one_of(
     st.just(Turn()),
     st.builds(Turn, st.booleans(), st.integers(0, 4)),
     st.builds(Turn, st.booleans(), place=st.sampled_from(PLACES)),
-    st.builds(Turn, st.booleans(), place=st.just("end"), is_pushed_by_others=st.just(True)),
+    st.booleans().map(lambda is_: Turn(is_before=is_, place="end", is_pushed_by_others=True)),
 )
 
 
