@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.errors import BadRequest, DomainError
 from accounts.models import Project
-from registry_sync import garbage_epoch, recount, reports, scrub
+from registry_sync import garbage_epoch, garbage_settling, recount, reports, scrub
 from registry_sync.configured_storage import is_in_reach
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
@@ -67,6 +67,7 @@ def findings(step: Step, depth: Depth = Depth()) -> Iterator[Finding]:
     if is_in_reach():
         yield from _blobs(step)
     yield from _links(step)
+    yield from _marks(step, depth)
     yield from _quotas(step)
     yield from _leases(step)
     if depth.is_deep:
@@ -222,6 +223,16 @@ def _links(step: Step) -> Iterator[Finding]:
         name = row.artifact.repository.name
         yield Finding("link", name, f"{row.blob_id} is not linked here")
         step("link")
+
+
+def _marks(step: Step, depth: Depth) -> Iterator[Finding]:
+    """What collection passes over must be needed: else it would lie there for ever."""
+    for digest in garbage_settling.unneeded():
+        if depth.is_repairing:
+            garbage_settling.unsettle(digest)
+        problem = "marked as needed, and nothing needs it"
+        yield Finding("mark", digest, problem, is_mended=depth.is_repairing)
+        step("mark")
 
 
 def _quotas(step: Step) -> Iterator[Finding]:

@@ -33,6 +33,16 @@ def settle(run: Run, *, before: datetime.datetime) -> None:
         run.check()
 
 
+def unneeded() -> list[str]:
+    """Return the digests that are marked, or a link of which is, while nothing needs them."""
+    return sorted(digest for (digest,) in statements.run_once(Statement(_UNNEEDED)))
+
+
+def unsettle(digest: str) -> None:
+    """Have the next collection look at a digest and its links."""
+    transactions.run(lambda: statements.run_once(*(Statement(sql, [digest]) for sql in _UNSETTLE)))
+
+
 def _mark(digests: list[str], sql: str, keys: list[str] | list[int]) -> None:
     """Mark rows by their keys where their digests can be locked."""
 
@@ -65,15 +75,11 @@ _LINKS = """
 SELECT id, digest FROM registry_sync_repositoryblob
 WHERE NOT is_settled AND touched_at < %s AND id > %s ORDER BY id LIMIT %s
 """
-_NEEDED = """
-UPDATE registry_sync_blob SET is_settled = true
-WHERE digest IN ({}) AND digest IN ({}) AND state = 'live' AND (
+_BLOB_NEEDED = """
 EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = registry_sync_blob.digest)
-OR EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = registry_sync_blob.digest))
+OR EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = registry_sync_blob.digest)
 """
-_NEEDED_HERE = """
-UPDATE registry_sync_repositoryblob SET is_settled = true
-WHERE id IN ({}) AND digest IN ({}) AND (
+_LINK_NEEDED = """
 EXISTS (
   SELECT 1 FROM registry_sync_artifact a
   WHERE a.repository_id = registry_sync_repositoryblob.repository_id
@@ -82,5 +88,23 @@ OR EXISTS (
   SELECT 1 FROM registry_sync_artifactblob u
   JOIN registry_sync_artifact a ON a.id = u.artifact_id
   WHERE u.digest = registry_sync_repositoryblob.digest
-  AND a.repository_id = registry_sync_repositoryblob.repository_id))
+  AND a.repository_id = registry_sync_repositoryblob.repository_id)
 """
+_NEEDED = (
+    "UPDATE registry_sync_blob SET is_settled = true "  # noqa: S608 - our own text
+    f"WHERE digest IN ({{}}) AND digest IN ({{}}) AND state = 'live' AND ({_BLOB_NEEDED})"
+)
+_NEEDED_HERE = (
+    "UPDATE registry_sync_repositoryblob SET is_settled = true "  # noqa: S608 - our own text
+    f"WHERE id IN ({{}}) AND digest IN ({{}}) AND ({_LINK_NEEDED})"
+)
+_UNNEEDED = (
+    "SELECT digest FROM registry_sync_blob "  # noqa: S608 - our own text
+    f"WHERE state = 'live' AND is_settled AND NOT ({_BLOB_NEEDED}) "
+    "UNION SELECT digest FROM registry_sync_repositoryblob "
+    f"WHERE is_settled AND NOT ({_LINK_NEEDED})"
+)
+_UNSETTLE = (
+    "UPDATE registry_sync_blob SET is_settled = false WHERE digest = %s",
+    "UPDATE registry_sync_repositoryblob SET is_settled = false WHERE digest = %s",
+)

@@ -80,6 +80,12 @@ def _unlink() -> None:
     RepositoryBlob.objects.all().delete()
 
 
+def _mark_what_nothing_needs() -> None:
+    Blob.objects.create(
+        digest=f"sha256:{'0' * 64}", generation=1, touched_at=timezone.now(), is_settled=True
+    )
+
+
 def _lose_lease() -> None:
     execution = Execution.objects.create(
         kind="test", trigger="manual", task_count=1, created_at=timezone.now(), state=State.RUNNING
@@ -103,6 +109,7 @@ def _lose_lease() -> None:
         (_spoil_usage, "quota"),
         (_spoil_state, "blob"),
         (_unlink, "link"),
+        (_mark_what_nothing_needs, "mark"),
         (_lose_lease, "lease"),
     ],
 )
