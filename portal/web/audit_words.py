@@ -34,6 +34,8 @@ ACTIONS: dict[str, Promise] = {
     "delete_project": _("Project deleted"),
     "restore_project": _("Project restored"),
     "purge_project": _("Deleted project given up"),
+    "create_proxy_cache": _("Project filled from another registry"),
+    "update_proxy_cache": _("Bounds towards the upstream changed"),
     "update_layer_policy": _("What is asked of layers changed"),
     "update_cve_allowlist": _("Tolerated vulnerabilities changed"),
     "create_member": _("Member added"),

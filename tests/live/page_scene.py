@@ -3,6 +3,10 @@
 The images are there already: ``tools/hello:1.0``, ``old`` and ``gone``, and ``several:2.0``.
 """
 
+import datetime
+
+from django.utils import timezone
+
 from accounts import cve_allowlist, members, projects, resets, robots, users
 from accounts.models import Project, Robot, User
 from accounts.principals import SYSTEM_ACTOR, Actor, Principal
@@ -25,7 +29,15 @@ from registry_sync.executions import create as create_execution
 from registry_sync.executions import stop as stop_execution
 from registry_sync.immutability import Rule
 from registry_sync.labels import Look
-from registry_sync.models import Artifact, Execution, Repository, Schedule
+from registry_sync.models import (
+    Artifact,
+    Execution,
+    ProxyDay,
+    Repository,
+    Schedule,
+    UpstreamState,
+)
+from registry_sync.proxy_cache import projects as proxies
 from registry_sync.remote_registries import Address
 from registry_sync.replication import policies
 from tests.live import page_intruders
@@ -59,6 +71,7 @@ def make(project_name: str) -> dict[str, str]:
     entry = trash.delete_tag(hello, "old", actor=actor)
     rule = immutable_rules.create(project, rule=Rule("v*"), actor=actor)
     registry, policy, replication_run = _replication(project, actor)
+    proxy = _proxy(project_name, registry, actor)
     # The worker makes them with its first tick, which may be to come.
     schedules.ensure(tasks.DEFAULT_SCHEDULES)
     page_intruders.push(image)
@@ -68,6 +81,7 @@ def make(project_name: str) -> dict[str, str]:
     return {
         "project": project.name,
         "empty": empty.name,
+        "proxy": proxy,
         "robot": str(robot.pk),
         "system_robot": str(system_robot.pk),
         "label": str(label.pk),
@@ -130,6 +144,34 @@ def _replication(project: Project, actor: Actor) -> tuple[int, int, int]:
     run = create_execution(policies.KIND, actor=actor, policy_id=policy, orders=orders)
     stop_execution(run.pk, actor=actor)
     return remote.pk, policy, run.pk
+
+
+def _proxy(name: str, registry: int, actor: Actor) -> str:
+    """A proxy project that saved something and whose registry does not answer."""
+    made = proxies.create(
+        name=f"{name}-proxy",
+        remote_id=registry,
+        bounds=proxies.Changes(pattern="library/**", speed_limit=500),
+        actor=actor,
+    )
+    today = timezone.now()
+    counts = {"hits": 900, "misses": 100, "stale": 3, "upstream_errors": 2}
+    for days in range(3):
+        day = today.date() - datetime.timedelta(days=days)
+        size = {"hit_bytes": (days + 1) * GIB, "fetched_bytes": GIB // 2}
+        ProxyDay.objects.create(project=made, day=day, **counts, **size)
+    UpstreamState.objects.update_or_create(
+        remote_id=registry,
+        defaults={
+            "rate_limit": 100,
+            "rate_remaining": 76,
+            "rate_window": 21600,
+            "rate_at": today,
+            "error": HOSTILE,
+            "failed_at": today,
+        },
+    )
+    return made.name
 
 
 def _garbage(actor: Actor) -> int:
