@@ -48,7 +48,7 @@ class Collection:
         for name, text, value in (
             (
                 "oldest_removal_seconds",
-                "How long ago the lease of the oldest unfinished removal ended.",
+                "How long ago the oldest unfinished removal began.",
                 found.oldest_removal,
             ),
             ("removals", "Digests that are being removed.", found.removals),

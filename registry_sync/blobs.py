@@ -96,6 +96,25 @@ WHERE repository_id = %s AND digest = %s AND kind = 'layer' AND state = 'present
 """
 
 
+def was_promised(repository: Repository, digest: str) -> bool:
+    """Tell whether a client that heard within the grace of a blob here may rely on it still.
+
+    Three quarters of it: what is touched more often than each quarter is not written.
+    """
+    fresh = timezone.now() - datetime.timedelta(seconds=settings.MOORAGE_GC_GRACE * 3 / 4)
+    asked = [repository.pk, digest, statements.moment(fresh)]
+    return bool(statements.run(Statement(_PROMISED, asked)))
+
+
+# A removal makes links ``expected`` again, and takes none that fresh.
+_PROMISED = """
+SELECT 1 FROM registry_sync_repositoryblob l
+LEFT JOIN registry_sync_blob b ON b.digest = l.digest
+WHERE l.repository_id = %s AND l.digest = %s AND l.kind = 'layer' AND l.touched_at >= %s
+AND (l.state = 'present' OR b.digest IS NULL OR b.state <> 'live')
+"""
+
+
 def forget(repository: Repository, digest: str) -> None:
     """Drop ``present`` of a blob that the registry says is not here after all."""
     RepositoryBlob.objects.filter(repository=repository, digest=digest).update(

@@ -62,7 +62,7 @@ def claim(digests: Collection[str], *, owner: str, before: datetime.datetime) ->
                 # A statement of its own: its snapshot is younger than our locks.
                 Statement(
                     _CLAIM.format(marks),
-                    [owner[:128], token, _lease(), *mine, statements.moment(before)],
+                    [owner[:128], token, _lease(), _now(), *mine, statements.moment(before)],
                 )
             )
         )
@@ -82,6 +82,10 @@ def _lock(digests: list[str], before: datetime.datetime) -> list[str]:
     return [digest for (digest,) in rows]
 
 
+def _now() -> object:
+    return statements.moment(timezone.now())
+
+
 def _lease() -> object:
     until = timezone.now() + datetime.timedelta(seconds=settings.MOORAGE_JOB_LEASE)
     return statements.moment(until)
@@ -94,7 +98,7 @@ ORDER BY digest FOR UPDATE SKIP LOCKED
 """
 _CLAIM = """
 UPDATE registry_sync_blob
-SET state = 'deleting', claim_owner = %s, claim_token = %s, claimed_until = %s
+SET state = 'deleting', claim_owner = %s, claim_token = %s, claimed_until = %s, claimed_at = %s
 WHERE digest IN ({}) AND state = 'live' AND touched_at < %s
 AND NOT EXISTS (
   SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = registry_sync_blob.digest)
@@ -189,7 +193,8 @@ def end(claim: Claim, also: Callable[[set[str]], None]) -> set[str]:
 
 _GONE = """
 UPDATE registry_sync_blob
-SET state = 'gone', gone_at = %s, claim_owner = '', claim_token = '', claimed_until = NULL
+SET state = 'gone', gone_at = %s, claim_owner = '', claim_token = '', claimed_until = NULL,
+claimed_at = NULL
 WHERE state = 'deleting' AND claim_token = %s AND digest IN ({}) RETURNING digest
 """
 # No push can bring the artifact now: it would have to hold the row.
@@ -222,6 +227,6 @@ def release(claim: Claim) -> set[str]:
 
 _RELEASE = """
 UPDATE registry_sync_blob SET state = 'live', generation = %s, touched_at = %s,
-claim_owner = '', claim_token = '', claimed_until = NULL
+claim_owner = '', claim_token = '', claimed_until = NULL, claimed_at = NULL
 WHERE digest = %s AND state = 'deleting' AND claim_token = %s RETURNING digest
 """

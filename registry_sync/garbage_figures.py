@@ -34,6 +34,7 @@ class Reclaimable:
 class Health:
     """What should be nothing, or short."""
 
+    # Seconds since the oldest removal under way began.
     oldest_removal: float
     removals: int
     tombstones: int
@@ -80,8 +81,7 @@ def health(now: datetime.datetime | None = None) -> Health:
     """Return how collection stands."""
     now = now or timezone.now()
     deleting = Blob.objects.filter(state=Blob.State.DELETING)
-    # A claim's lease begins with it: the row keeps no other time.
-    oldest = deleting.aggregate(at=Min("claimed_until"))["at"]
+    oldest = deleting.aggregate(at=Min("claimed_at"))["at"]
     before = garbage_candidates.old_before(now)
     return Health(
         oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,

@@ -18,6 +18,7 @@ from registry_sync.models import (
     ArtifactBlob,
     ArtifactReference,
     Blob,
+    ManifestBody,
     ProjectBlob,
     Repository,
     RepositoryBlob,
@@ -96,7 +97,11 @@ def _give_up(repository: Repository, ids: list[int], now: datetime.datetime) -> 
     needed = ArtifactReference.objects.filter(child_id__in=ids)
     inner = set(needed.values_list("child_id", flat=True))
     ArtifactReference.objects.filter(child_id__in=inner).delete()
+    bodies = set(Artifact.objects.filter(pk__in=ids).values_list("body_id", flat=True))
     Artifact.objects.filter(pk__in=ids).delete()
+    # A push of the same manifest has to hold the digest's row, which is locked here.
+    others = Artifact.objects.filter(body=OuterRef("pk"))
+    ManifestBody.objects.filter(~Exists(others), pk__in=bodies).delete()
     # What is garbage from here on is so because of this purge: collection asks.
     Blob.objects.filter(
         ~Exists(ArtifactBlob.objects.filter(blob=OuterRef("pk"))),

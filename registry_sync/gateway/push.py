@@ -58,7 +58,7 @@ def push_manifest(standing: Standing, manifest: Manifest, tag: str, *, actor: Ac
         _store(standing, repository, manifest)
         hit("push.stored")
     except BlobMissingError as error:
-        raise _blob_missing(error.digest) from error
+        raise _blob_missing(repository, error.digest) from error
     push = Push(manifest, facts, sizes, frozenset(children), pins, tag)
     artifact = catalog.commit_manifest(repository, push, actor=actor)
     hit("push.committed")
@@ -140,14 +140,16 @@ def _store(standing: Standing, repository: Repository, manifest: Manifest) -> No
     except RegistryRejectedError as error:
         if error.code != "MANIFEST_BLOB_UNKNOWN":
             raise
-        # What was refused here the client had been told is there, or it was just seen there.
-        garbage_counters.count(Counter.UNKNOWN)
+        missing = [_blob_missing(repository, digest) for digest in error.digests or [""]]
         for digest in error.digests:
             blobs.forget(repository, digest)
-        raise _blob_missing(error.digests[0] if error.digests else "") from error
+        raise missing[0] from error
 
 
-def _blob_missing(digest: str) -> ProtocolError:
+def _blob_missing(repository: Repository, digest: str) -> ProtocolError:
+    """The refusal; counted where a client had been told that the blob is here."""
+    if blobs.was_promised(repository, digest):
+        garbage_counters.count(Counter.UNKNOWN)
     return ProtocolError(
         400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", detail={"digest": digest}
     )

@@ -21,6 +21,9 @@ class ProjectUsage(models.Model):
         "accounts.Project", on_delete=models.PROTECT, primary_key=True, related_name="usage"
     )
     used_bytes = models.BigIntegerField(default=0)
+    # What lies here that no image uses, as it was counted last.
+    unreferenced_bytes = models.BigIntegerField(default=0, db_default=0)
+    unreferenced_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -199,6 +202,8 @@ class Blob(models.Model):
     claim_owner = models.CharField(max_length=128, blank=True, default="", db_default="")
     claim_token = models.CharField(max_length=32, blank=True, default="", db_default="")
     claimed_until = models.DateTimeField(null=True, blank=True)
+    # When the removal began, whoever goes on with it.
+    claimed_at = models.DateTimeField(null=True, blank=True)
     # Since when it is ``gone``.
     gone_at = models.DateTimeField(null=True, blank=True)
 

@@ -14,6 +14,7 @@ from registry_sync.models import (
     Artifact,
     ArtifactBlob,
     Blob,
+    ManifestBody,
     ProjectUsage,
     Repository,
     RepositoryBlob,
@@ -51,6 +52,7 @@ def test_rows_go_and_grace_begins_anew(app: Repository) -> None:
     assert purged.state == TrashEntry.State.PURGED
     assert not Artifact.objects.exists()
     assert not ArtifactBlob.objects.exists()
+    assert not ManifestBody.objects.exists()
     assert not Blob.objects.filter(touched_at=old).exists()
     assert not RepositoryBlob.objects.filter(touched_at=old).exists()
     assert AuditEntry.objects.get(action="purge_artifact").detail["artifacts"] == 2
@@ -63,6 +65,17 @@ def test_what_was_pushed_again_stays(app: Repository) -> None:
     purging.purge(app, entry.pk, actor=SYSTEM_ACTOR)
     assert live_in(app) == {image.digest}
     recount(app.project)
+
+
+def test_a_manifest_that_another_repository_has_too_keeps_its_bytes(
+    app: Repository, team: Project
+) -> None:
+    image = make_image()
+    push_image(app, image, "one")
+    push_image(make_repository(team, "other"), image, "two")
+    entry = trash.delete_artifact(app, image.digest, actor=SYSTEM_ACTOR)
+    purging.purge(app, entry.pk, actor=SYSTEM_ACTOR)
+    assert ManifestBody.objects.get().pk == image.digest
 
 
 def test_a_manifest_goes_over_to_the_index_that_needs_it(app: Repository) -> None:
