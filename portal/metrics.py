@@ -1,9 +1,11 @@
 """Figures for Prometheus, for programs on this machine only: nginx's callers get 404."""
 
+import datetime
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,6 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from registry_sync import dispatch, garbage_figures, queues, relay
 from registry_sync.garbage_counters import Counter
+from registry_sync.models import RemoteRegistry, ReplicationPolicy
+from registry_sync.replication import lag
 
 _ENDS = ("succeeded", "failed", "stopped")
 
@@ -71,6 +75,42 @@ class Collection:
             )
 
 
+class Replication:
+    """How far behind copies are."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield figures of each policy, and which registries answer."""
+        policies = list(ReplicationPolicy.objects.filter(is_enabled=True).order_by("pk"))
+        lags = lag.of(policies)
+        now = timezone.now()
+        for name, text, value in (
+            ("waiting", "Changes that were heard of and not looked at.", lambda at: at.waiting),
+            ("waiting_seconds", "Since when the first waits.", lambda at: _since(now, at.since)),
+            (
+                "success_age_seconds",
+                "How long ago the last run began that copied everything.",
+                lambda at: _since(now, at.succeeded_at),
+            ),
+        ):
+            family = GaugeMetricFamily(f"moorage_replication_{name}", text, labels=["policy"])
+            for policy in policies:
+                found = value(lags[policy.pk])
+                if found is not None:
+                    family.add_metric([policy.name], found)
+            yield family
+        up = GaugeMetricFamily(
+            "moorage_registry_up", "1 where another registry answered last.", labels=["registry"]
+        )
+        asked = RemoteRegistry.objects.exclude(checked_at=None).order_by("pk")
+        for remote in asked:
+            up.add_metric([remote.name], int(remote.status == RemoteRegistry.Status.HEALTHY))
+        yield up
+
+
+def _since(now: datetime.datetime, at: datetime.datetime | None) -> float | None:
+    return (now - at).total_seconds() if at else None
+
+
 def _history() -> Iterator[Metric]:
     ended = GaugeMetricFamily(
         "moorage_jobs_ended", "Tasks of the kept history, by their end.", labels=["kind", "state"]
@@ -99,6 +139,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     registry.register(Jobs())
     registry.register(Collection())
+    registry.register(Replication())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,11 +1,18 @@
 """The figures for Prometheus: there for this machine, not for nginx's callers."""
 
+import datetime
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import executions, garbage_counters, queues
+from registry_sync import executions, garbage_counters, queues, remote_registries
 from registry_sync.garbage_counters import Counter
+from registry_sync.models import RemoteRegistry, ReplicationChange, ReplicationPolicy
+from registry_sync.remote_registries import Address
+from registry_sync.replication import policies
+from registry_sync.replication.policies import Terms
 from tests.factories import make_blob
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +51,26 @@ def test_figures_of_collection_are_told() -> None:
         "moorage_garbage_drift 0.0",
     ):
         assert line in lines
+
+
+def test_figures_of_replication_are_told() -> None:
+    remote = remote_registries.create(
+        name="there", description="", address=Address("https://there.example"), actor=SYSTEM_ACTOR
+    )
+    RemoteRegistry.objects.update(status="healthy", checked_at=timezone.now())
+    policy = policies.create(
+        Terms("out", remote, trigger=ReplicationPolicy.Trigger.EVENT), actor=SYSTEM_ACTOR
+    )
+    long_ago = timezone.now() - datetime.timedelta(minutes=5)
+    ReplicationChange.objects.create(
+        policy=policy, repository_id=1, tag="v1", first_at=long_ago, last_at=long_ago
+    )
+    lines = Client().get("/metrics").content.decode().splitlines()
+    assert 'moorage_replication_waiting{policy="out"} 1.0' in lines
+    assert 'moorage_registry_up{registry="there"} 1.0' in lines
+    (waited,) = [line for line in lines if line.startswith("moorage_replication_waiting_seconds{")]
+    assert 300 <= float(waited.rpartition(" ")[2]) < 400
+    assert not [line for line in lines if line.startswith("moorage_replication_success_age_")]
 
 
 def test_nobody_else_is_told() -> None:
