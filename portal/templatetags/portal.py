@@ -63,6 +63,13 @@ def size(value: int | None) -> str:
 
 
 @register.filter
+def signed_size(value: int) -> str:
+    """Write how bytes changed: ``+61.8 MiB``, with a true minus sign."""
+    sign = "\N{MINUS SIGN}" if value < 0 else "+" if value > 0 else ""
+    return sign + _NO_BREAK_SPACE.join(_scaled(abs(value)))
+
+
+@register.filter
 def size_number(value: int) -> str:
     """The number of ``size`` alone."""
     return _scaled(value)[0]

@@ -7,6 +7,8 @@ Each state is a page of its own, for a block with a heading can stand on a page 
 import datetime
 from types import SimpleNamespace as Thing
 
+from django.contrib.messages import ERROR, SUCCESS
+from django.contrib.messages.storage.base import Message
 from django.urls import reverse
 from django.utils import timezone
 
@@ -75,8 +77,8 @@ def _home(
     return {
         "matters": [Thing(tone="warn", url="#h-page", title=name, text=words)] * 2 * few,
         "messages": [
-            Thing(tags="success", message=words),
-            Thing(tags="error", message=words),
+            Message(SUCCESS, words),
+            Message(ERROR, words),
         ],
         "pushes": [row] * 3 * few,
         "pinned": [pin] * 2 * few,

@@ -1,5 +1,7 @@
 """The page of the storage, and the reports of runs: who sees them, and what they tell."""
 
+import datetime
+
 import pytest
 from django.utils import timezone
 
@@ -58,6 +60,58 @@ def test_it_tells_the_parts_and_whose_they_are(
     assert "50 % taken" in shown
     assert "41.2 %" in shown
     assert "team" in shown
+
+
+def measured(days: int, growth: int, free: int | None = 300 * 2**30) -> None:
+    """As if it had been measured every night, and grown by so many bytes a day."""
+    now = datetime.datetime(2026, 11, 24, 3, 0, tzinfo=datetime.UTC)
+    for back in range(days):
+        StorageSnapshot.objects.create(
+            at=now - datetime.timedelta(days=back),
+            in_use_bytes=100 * 2**30 - growth * back,
+            trash_bytes=0,
+            reclaimable_bytes=0,
+            later_bytes=0,
+            upload_bytes=0,
+            unknown_bytes=0,
+            disk_total=500 * 2**30,
+            disk_free=free,
+        )
+
+
+def test_it_foretells_when_the_disk_is_full(admin: User, signed_in: SignedIn) -> None:
+    measured(31, 3 * 2**30)
+    shown = text_of(signed_in(admin).get(PATH))
+    assert "about 100 days" in shown
+    assert "on 2027-03-04" in shown
+    assert size(190 * 2**30) in shown
+    assert size(210 * 2**30) in shown
+    assert shown.count("full before") == 1
+    assert "22 earlier measurements" in shown
+    assert shown.count(f"+{size(3 * 2**30)}") == 30
+
+
+def test_what_shrinks_is_never_full(admin: User, signed_in: SignedIn) -> None:
+    measured(8, -(2**30))
+    shown = text_of(signed_in(admin).get(PATH))
+    assert "it shrinks" in shown
+    assert "full before" not in shown
+    assert f"\N{MINUS SIGN}{size(2**30)}" in shown
+
+
+def test_a_bucket_has_no_end_and_a_slow_growth_no_day(admin: User, signed_in: SignedIn) -> None:
+    measured(5, 2**30, free=None)
+    assert "full before" not in text_of(signed_in(admin).get(PATH))
+    StorageSnapshot.objects.all().delete()
+    measured(5, 1)
+    assert "Full in" in text_of(signed_in(admin).get(PATH))
+
+
+def test_two_days_are_too_few_to_tell(admin: User, signed_in: SignedIn) -> None:
+    measured(2, 2**30)
+    shown = text_of(signed_in(admin).get(PATH))
+    assert "told after three days" in shown
+    assert 'id="h-ahead"' not in shown
 
 
 class TestReport:
