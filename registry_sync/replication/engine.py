@@ -33,6 +33,14 @@ from registry_sync.runs import Run
 
 _SHOWN = 100
 _LOOK_SECONDS = 0.5
+# What another registry means by its refusals, as far as that can be known.
+_REFUSALS = {
+    401: "refuses our name and password",
+    403: "refuses it: it may want other rights, be read-only, or its quota may be full",
+    409: "refuses it: something there stands against it",
+    412: "protects the tag or image there: it is immutable, or not to be pulled",
+    413: "takes nothing of this size",
+}
 
 
 def run(run: Run) -> None:
@@ -201,9 +209,9 @@ def _told(error: RegistryError, policy: ReplicationPolicy) -> DomainError:
     if isinstance(error, RegistryRejectedError):
         if error.code == "BLOB_UNKNOWN" and error.digests:
             return NotFound(f"{error.digests[0]} is not in our own registry any more")
-        if error.status in {401, 403}:
-            return Denied(f"{host} refuses our name and password, or what we want ({error.status})")
+        told = _REFUSALS.get(error.status, "refused it")
         code = f" {error.code}" if error.code.isupper() else ""
-        return DomainError(f"{host} refused it: {error.status}{code}")
+        kind = Denied if error.status in {401, 403} else DomainError
+        return kind(f"{host} {told} ({error.status}{code})")
     is_ours = isinstance(error, RegistryUnavailableError)
     return Unavailable(str(error) if is_ours else f"{host} does not answer")

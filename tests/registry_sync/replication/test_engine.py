@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.errors import Denied, NotFound, Unavailable
+from accounts.errors import Denied, DomainError, NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import executions, labels, trash
@@ -149,6 +149,10 @@ def test_what_was_deleted_or_moved_meanwhile(
     [
         (RegistryUnavailableError("there does not answer"), Unavailable, "does not answer"),
         (RegistryRejectedError(401, "UNAUTHORIZED"), Denied, "name and password"),
+        (RegistryRejectedError(403, "DENIED"), Denied, r"quota may be full \(403 DENIED\)"),
+        (RegistryRejectedError(412, "PRECONDITION"), DomainError, "immutable"),
+        (RegistryRejectedError(413, ""), DomainError, r"this size \(413\)"),
+        (RegistryRejectedError(418, "teapot"), DomainError, r"refused it \(418\)"),
         (RegistryRejectedError(404, "BLOB_UNKNOWN", ("sha256:1",)), NotFound, "our own registry"),
     ],
 )
