@@ -150,13 +150,13 @@ def index(request: HttpRequest) -> HttpResponse:
         "may_create": may_create(principal_of(request)),
     }
     if one.is_listener:
+        seen = Project.objects.visible_to(principal_of(request))
+        project = seen.filter(name=settings.MOORAGE_MIRROR_PROJECT).first()
         context |= {
-            "project": Project.objects.visible_to(principal_of(request))
-            .filter(name=settings.MOORAGE_MIRROR_PROJECT)
-            .first(),
+            "project": project,
             "image": image,
             "probe": f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {one.url}/v2/",
         }
         if request.method == "POST":
-            context["steps"] = mirror_check.run(image, project=context["project"])
+            context["steps"] = mirror_check.run(image, project=project)
     return render(request, "mirror/index.html", context)

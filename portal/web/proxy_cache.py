@@ -179,7 +179,7 @@ def _free_name(wanted: str) -> str:
 
 def may_create(principal: Principal) -> bool:
     """Whether this person may fill a project from another registry."""
-    return bool(can_system(principal, "registry:read"))
+    return all(can_system(principal, action) for action in ("registry:read", "project:create"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
