@@ -270,3 +270,67 @@ def test_images_come_from_another_registry(
     push(there, f"{name}/tool", newer, "v1")
     assert run(ask, made)["status"] == "Succeed"
     assert ours.tagged_digest(f"{project}/tool", "v1", types=TYPES) == newer.digest
+
+
+def test_a_push_is_copied_by_itself_and_so_is_its_deletion(
+    stack: Stack, ask: Ask, other: PlainRegistry
+) -> None:
+    project, ours, there = make_project(stack), client_of(stack), client_there(other)
+    events = {"type": "event_based"}
+    policy = make_policy(ask, other, project, trigger=events, replicate_deletion=True)
+    image = make_image(unique("pushed"))
+    push(ours, f"{project}/app", image, "v1", "v2")
+    name = f"{project}/app"
+
+    def points(tag: str) -> str:
+        return there.tagged_digest(name, tag, types=TYPES)
+
+    wait_for(lambda: points("v1") == points("v2") == image.digest, "the copy")
+    ask("DELETE", f"projects/{project}/repositories/app/artifacts/{image.digest}")
+    wait_for(lambda: not points("v1") and not points("v2"), "the deletion there")
+    runs = ask("GET", f"replication/executions?policy_id={policy}&trigger=event_based").json()
+    wait_for(
+        lambda: all(
+            shown["status"] == "Succeed"
+            for shown in ask("GET", f"replication/executions?policy_id={policy}").json()
+        ),
+        "the ends of the runs",
+    )
+    operations = {
+        task["operation"]
+        for shown in runs
+        for task in ask("GET", f"replication/executions/{shown['id']}/tasks").json()
+    }
+    assert operations == {"copy", "deletion"}
+
+
+def test_a_copy_that_comes_back_goes_no_further(stack: Stack, ask: Ask) -> None:
+    """A policy that takes up its own copies, one name deeper each time, ends after the first."""
+    project, deep, ours = make_project(stack), make_project(stack), client_of(stack)
+    credential = {"access_key": "admin", "access_secret": stack.admin_password}
+    body = {
+        "name": unique("self"),
+        "url": stack.url,
+        "type": "harbor",
+        "credential": {"type": "basic", **credential},
+    }
+    registry = int(ask("POST", "registries", body).headers["Location"].rpartition("/")[2])
+    policy = {
+        "name": unique("policy"),
+        "dest_registry": {"id": registry},
+        "dest_namespace": deep,
+        "dest_namespace_replace_count": 0,
+        "trigger": {"type": "event_based"},
+        "filters": [{"type": "name", "value": f"{{{project},{deep}}}/**"}],
+    }
+    made = ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2]
+    image = make_image(unique("round"))
+    push(ours, f"{project}/app", image, "v1")
+    first = f"{deep}/{project}/app"
+    wait_for(lambda: ours.tagged_digest(first, "v1", types=TYPES) == image.digest, "the copy")
+    # Another push, and the copy's own event was heard before it.
+    push(ours, f"{project}/app", image, "v2")
+    wait_for(lambda: ours.tagged_digest(first, "v2", types=TYPES) == image.digest, "the next")
+    assert ours.tagged_digest(f"{deep}/{first}", "v1", types=TYPES) == ""
+    runs = ask("GET", f"replication/executions?policy_id={made}").json()
+    assert len(runs) == 2
