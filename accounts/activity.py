@@ -28,6 +28,7 @@ OF_CONTENT = frozenset(
 _NO_ACTIVITY = (
     "login_user",
     "confirm_password",
+    "close_first_run",
     "update_page",
     "report_in_use",
     "create_token",

@@ -321,6 +321,19 @@ def days_of_repository(
     return _days(rows, days, today)
 
 
+def days_of_repositories(
+    ids: Collection[int], *, days: int = 30, today: datetime.date | None = None
+) -> dict[int, list[Day]]:
+    """Return each of the last days (UTC), oldest first, of each repository. One query."""
+    last = today or timezone.now().date()
+    every = [last - datetime.timedelta(days=age) for age in reversed(range(days))]
+    rows = PullDay.objects.filter(
+        repository_id__in=ids, reference="", day__range=(every[0], every[-1])
+    )
+    found = {(row.repository_id, row.day): Day(row.day, row.count, row.automatic) for row in rows}
+    return {pk: [found.get((pk, day), Day(day, 0, 0)) for day in every] for pk in ids}
+
+
 def days_of_project(
     project_id: int, *, days: int = 30, today: datetime.date | None = None
 ) -> list[Day]:

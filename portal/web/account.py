@@ -17,6 +17,7 @@ from accounts.credentials import check_password, principal_of_user
 from accounts.errors import DomainError, TooManyRequests, Unauthorized
 from accounts.models import Project
 from accounts.principals import ANONYMOUS, Actor
+from portal.web import setup
 from portal.web.access import EPOCH_KEY, SEEN_KEY, principal_of, public_page
 from portal.web.commands import Tool
 from portal.web.forms import SignInForm
@@ -43,7 +44,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             form.add_error(None, _refusal(error))
             refusal = error
         else:
-            return redirect(destination)
+            return redirect(_first_page(request, destination))
     context = {
         "form": form,
         "next": destination,
@@ -73,6 +74,14 @@ def _begin_session(request: HttpRequest, form: SignInForm) -> None:
         user,
         session_key=request.session.session_key or "",
         actor=Actor.of(principal_of_user(user), request.META),
+    )
+
+
+def _first_page(request: HttpRequest, destination: str) -> str:
+    """Where who just signed in goes: an administrator of an empty Moorage to the set-up."""
+    is_home = destination == resolve_url(settings.LOGIN_REDIRECT_URL)
+    return (
+        resolve_url("setup") if is_home and setup.is_wanted(principal_of(request)) else destination
     )
 
 

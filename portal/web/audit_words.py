@@ -72,6 +72,7 @@ ACTIONS: dict[str, Promise] = {
     "delete_replication_policy": _("Replication rule deleted"),
     "import_repository": _("Repository imported"),
     "update_configuration": _("System's settings changed"),
+    "close_first_run": _("Set-up finished or put off"),
     "start_job": _("Job started"),
     "stop_job": _("Job stopped"),
     "update_schedule": _("Schedule changed"),

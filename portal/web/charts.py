@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry_sync.push_days import PushesOfDay
 from registry_sync.statistics import Day
 
 # So many tiles are told apart; the rest is one.
@@ -131,6 +132,77 @@ class Columns:
     days: list[Column]
     total: int
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One day of a chart in two parts, the lower one drawn from the bottom."""
+
+    day: datetime.date
+    lower: int
+    upper: int
+    x: float
+    width: float
+    lower_y: float
+    lower_height: float
+    upper_y: float
+    upper_height: float
+
+    @property
+    def count(self) -> int:
+        """Both parts."""
+        return self.lower + self.upper
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """A chart of days in two parts, with its sums and its highest day."""
+
+    days: list[Stack]
+    lower: int
+    upper: int
+    most: int
+
+    @property
+    def total(self) -> int:
+        """Everything."""
+        return self.lower + self.upper
+
+
+def push_columns(days: Sequence[PushesOfDay]) -> Stacks:
+    """Lay days of pushes out side by side, the robots' part upon the people's."""
+    most = max((day.count for day in days), default=0)
+    step = 100 / max(1, len(days))
+    found = []
+    for number, day in enumerate(days):
+        people = day.count - day.by_robots
+        low, high = (round(100 * part / most, 2) if most else 0 for part in (people, day.by_robots))
+        x, width = round(number * step, 3), round(step * 0.7, 3)
+        tops = round(100 - low, 2), round(100 - low - high, 2)
+        found.append(Stack(day.day, people, day.by_robots, x, width, tops[0], low, tops[1], high))
+    robots = sum(day.by_robots for day in days)
+    return Stacks(found, sum(day.count for day in days) - robots, robots, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A small line without axes, as the points of an SVG of 84 by 24."""
+
+    total: int
+    line: str
+    area: str
+
+
+def spark(counts: Sequence[int]) -> Spark:
+    """Draw counts as a line, the highest reaching the top."""
+    most = max(counts, default=0)
+    step = 84 / max(1, len(counts) - 1)
+    points = [
+        f"{number * step:.1f},{23 - 22 * count / most if most else 23:.1f}"
+        for number, count in enumerate(counts)
+    ]
+    line = " ".join(points)
+    return Spark(sum(counts), line, f"0,24 {line} 84,24")
 
 
 def pull_columns(days: Sequence[Day]) -> Columns:

@@ -1,8 +1,5 @@
 """The home page: how to push a first image, then what was pushed lately."""
 
-import shutil
-from dataclasses import dataclass
-
 from django.conf import settings
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
@@ -14,12 +11,14 @@ from django.views.decorators.http import require_safe
 from accounts.models import Project, ProjectMember
 from accounts.principals import Principal
 from accounts.roles import ROLE_ACTIONS, Role
+from portal.web import setup_checks
 from portal.web.access import SignInNeeded, is_fragment, principal_of, public_page
 from portal.web.attention import matters
-from portal.web.charts import MOST_TILES, Part, Tile, pull_columns, treemap
+from portal.web.charts import MOST_TILES, Part, Tile, pull_columns, push_columns, treemap
 from portal.web.commands import TOOLS, first_push, tool_of
+from portal.web.home_pins import pinned_of
 from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
-from registry_sync import statistics
+from registry_sync import push_days, statistics
 from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
 from registry_sync.quota import WARNING_PERCENT
 from registry_sync.tag_filters import tags_for_people
@@ -31,14 +30,6 @@ _RECENT_TAGS = 40
 # Of the whole system's newest, among which those are looked for first.
 _NEWEST_TAGS = 400
 _COUNTED_TAGS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """The storage directory's file system."""
-
-    total: int
-    free: int
 
 
 @require_safe
@@ -65,6 +56,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "most_tags": _COUNTED_TAGS,
         "used_bytes": used_bytes,
         "pushes": one_per_artifact(rows)[:_RECENT],
+        "push_days": push_columns(push_days.of_projects(projects)),
+        "pinned": pinned_of(principal),
         "pulls": pull_columns(statistics.days_of_projects(projects)),
         "matters": matters(principal),
         "tiles": _storage(projects, used_bytes),
@@ -120,7 +113,7 @@ def _first_run(
         return render(request, "home/first_run.html#waiting_line", {"received": received})
     project = _where_to_push(principal, projects)
     tool = tool_of(request)
-    disk = _disk() if principal.is_administrator else None
+    disk = setup_checks.disk() if principal.is_administrator else None
     # What the set-up list shows: the address answers, a project is there, a push is not.
     done = [True, project is not None, False]
     done += [True] * (principal.is_administrator + (disk is not None))
@@ -149,12 +142,3 @@ def _where_to_push(principal: Principal, projects: QuerySet[Project]) -> Project
     )
     member = memberships.select_related("project").order_by("project__name").first()
     return member.project if member else None
-
-
-def _disk() -> Disk | None:
-    """Return the size of the storage, where it is a directory this process can see."""
-    root = settings.MOORAGE_STORAGE_ROOT
-    if not root.is_dir():
-        return None
-    usage = shutil.disk_usage(root)
-    return Disk(total=usage.total, free=usage.free)

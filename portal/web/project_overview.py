@@ -12,11 +12,11 @@ from accounts.models import Project
 from portal.web import proxy_cache
 from portal.web.access import principal_of, public_page, visible_project
 from portal.web.attention import matters
-from portal.web.charts import Part, Tile, pull_columns, treemap
+from portal.web.charts import Part, Tile, pull_columns, push_columns, treemap
 from portal.web.commands import tool_of
 from portal.web.project_tabs import frame
 from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
-from registry_sync import statistics
+from registry_sync import push_days, statistics
 from registry_sync.models import Blob, Repository, RepositoryBlob, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -44,12 +44,13 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
         "most_tags": _COUNTED_TAGS,
         "used_bytes": found.usage.used_bytes if hasattr(found, "usage") else 0,
         "pushes": one_per_artifact(rows)[:_RECENT],
+        "push_days": push_columns(push_days.of_project(found.pk)),
         "pulls": pull_columns(statistics.days_of_project(found.pk)),
         "matters": matters(principal, found),
         "may_change": "project:update" in own,
         "tiles": _storage(repositories, found),
-    }
         **proxy_cache.overview(found, own),
+    }
     return render(request, "projects/overview.html", context)
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 from accounts.access import rights
 from accounts.models import Project
 from portal.web.access import principal_of
+from registry_sync import home_pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Tab:
     words: str | Promise
     view: str
     action: str
-
     # Only projects that another registry fills have it.
     is_of_proxy: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -43,8 +44,8 @@ _OVERVIEW = Tab("overview", _("Overview"), "projects:overview", "repository:list
 _ACTIVITY = Tab("activity", _("Activity"), "projects:activity", "repository:list")
 _SETTINGS = (
     Tab("general", _("General"), "projects:settings", "metadata:read"),
-    Tab("members", _("Members"), "projects:members", "member:list"),
     Tab("proxy", _("Upstream"), "projects:proxy", "metadata:read", is_of_proxy=True),
+    Tab("members", _("Members"), "projects:members", "member:list"),
     Tab("robots", _("Robots"), "projects:robots", "robot:list"),
     Tab("retention", _("Retention"), "projects:retention", "tag-retention:read"),
     Tab("immutable", _("Immutable tags"), "projects:immutable_rules", "immutable-tag:list"),
@@ -66,8 +67,9 @@ def frame(
 
     ``own`` are the caller's rights in the project, where the view has them already.
     """
+    principal = principal_of(request)
     if own is None:
-        own = rights(principal_of(request), [project])[project.pk]
+        own = rights(principal, [project])[project.pk]
     settings = [
         _link(tab, project, is_current=tab.key == current)
         for tab in _SETTINGS
@@ -90,6 +92,9 @@ def frame(
         "project": project,
         "tabs": tabs,
         "settings_tabs": settings if is_settings else [],
+        "is_pinned": not is_settings
+        and not principal.is_anonymous
+        and home_pins.is_pinned(project, principal=principal),
     }
 
 

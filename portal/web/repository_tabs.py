@@ -13,6 +13,7 @@ from portal.web.access import principal_of
 from portal.web.image_lists import images_of
 from portal.web.keyset import counted
 from portal.web.markdown import summary_of
+from registry_sync import home_pins
 from registry_sync.models import Repository, Tag
 from registry_sync.tag_filters import tags_for_people
 
@@ -53,6 +54,7 @@ def frame(request: HttpRequest, repository: Repository, current: str) -> dict[st
             Link(words, reverse(view, args=at), key == current, *counts.get(key, ()))
             for key, words, view in _TABS
         ],
+        "is_pinned": home_pins.is_pinned(project, repository.path, principal=principal_of(request)),
         "may_delete_repository": "repository:delete" in own,
     }
 

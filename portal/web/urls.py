@@ -102,8 +102,8 @@ project_patterns = (
         re_path(rf"^{_ROBOT}/switch$", robots.switch, name="switch_robot"),
         re_path(rf"^{_ROBOT}/delete$", robots.delete, name="delete_robot"),
         re_path(rf"^p/{_PROJECT}/-/settings$", project_settings.index, name="settings"),
-        re_path(rf"^p/{_PROJECT}/-/settings/layers$", layer_policy.index, name="layer_policy"),
         re_path(rf"^p/{_PROJECT}/-/settings/upstream$", proxy_cache.settings, name="proxy"),
+        re_path(rf"^p/{_PROJECT}/-/settings/layers$", layer_policy.index, name="layer_policy"),
         re_path(
             rf"^p/{_PROJECT}/-/settings/allowlist$", project_settings.allowlist, name="allowlist"
         ),
