@@ -98,7 +98,7 @@ def _measured(stack: Stack, database: str) -> None:
         "|---|---|---|---|---|---|",
     ]
     web = next(pid for pid in _webs(stack))
-    api, browser = requests.Session(), _signed_in(stack)
+    api, browser = requests.Session(), signed_in(stack)
     api.trust_env = False
     api.auth = ("admin", stack.admin_password)
     for path in [*LISTS, *PAGES]:
@@ -168,7 +168,8 @@ def _webs(stack: Stack) -> list[int]:
     return [max(_family(stack.pid("web")))]
 
 
-def _signed_in(stack: Stack) -> requests.Session:
+def signed_in(stack: Stack) -> requests.Session:
+    """A browser's session of the administrator."""
     session = requests.Session()
     session.trust_env = False
     url = f"{stack.url}/account/sign-in"

@@ -1,15 +1,22 @@
 """A store of many small images: rows in the database, files as the registry lays them out.
 
+``python -m bench.store IMAGES`` fills the Moorage that the environment names: images, garbage with
+its files, and a project of as many tags with a retention policy, whose number it prints.
+
 Ten images in a repository, eight layers in an image, two of them shared by the repository. What
 is garbage has its bytes and its layers' links, and no manifest link any more: what a purge leaves.
 """
 
 import datetime
 import hashlib
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from bench.catalogue import _many, a_project
+import django
+
+from bench.catalogue import _many, a_project, fill
 
 LAYERS, SHARED, PER_REPOSITORY = 8, 2, 10
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -86,8 +93,11 @@ def _link(place: Path, digest: str, written: set[str]) -> None:
         (folder / "link").write_text(digest)
 
 
-def write_rows(images: list[Image]) -> None:
-    """Write what pushes of all images, and purges of the garbage, leave in the database."""
+def write_rows(images: list[Image], *, is_settled: bool = False) -> None:
+    """Write what pushes of all images, and purges of the garbage, leave in the database.
+
+    ``is_settled``: a collection has run between the pushes and the purges.
+    """
     from django.db import connection  # noqa: PLC0415 - only once Django is set up
     from django.utils import timezone  # noqa: PLC0415
 
@@ -105,7 +115,14 @@ def write_rows(images: list[Image]) -> None:
     for image in images:
         sizes |= dict(zip(image.digests, map(len, image.contents), strict=True))
     base = {"generation": 1, "touched_at": old, "released_at": old}
-    _many(models.Blob, ({**base, "digest": d, "size": size} for d, size in sizes.items()))
+    needed = {d for image in live for d in (image.digest, *image.digests)} if is_settled else set()
+    _many(
+        models.Blob,
+        (
+            {**base, "digest": d, "size": size, "is_settled": d in needed}
+            for d, size in sizes.items()
+        ),
+    )
     links = {
         (repositories[image.repository].pk, digest, kind)
         for image in images
@@ -114,7 +131,10 @@ def write_rows(images: list[Image]) -> None:
     more = {"state": "present", "touched_at": old}
     _many(
         models.RepositoryBlob,
-        ({"repository_id": pk, "digest": d, "kind": k, **more} for pk, d, k in sorted(links)),
+        (
+            {"repository_id": pk, "digest": d, "kind": k, "is_settled": d in needed, **more}
+            for pk, d, k in sorted(links)
+        ),
     )
     _many(
         models.ManifestBody,
@@ -144,3 +164,31 @@ def _artifact(image: Image, repositories: dict[str, Any], at: datetime.datetime)
         "pushed_by_name": "bench",
         "pushed_at": at,
     }
+
+
+def main() -> None:
+    """Fill the database and the storage of ``portal.settings``."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    django.setup()
+    from django.conf import settings  # noqa: PLC0415 - only once Django is set up
+
+    from accounts.principals import SYSTEM_ACTOR  # noqa: PLC0415
+    from registry_sync import retention_policies  # noqa: PLC0415
+    from registry_sync.retention_policies import Terms  # noqa: PLC0415
+
+    count = int(sys.argv[1])
+    images = [Image(number) for number in range(count)]
+    write_rows(images, is_settled=True)
+    write_files(Path(settings.MOORAGE_STORAGE_ROOT), images, only_garbage=True)
+    project = a_project("kept")
+    fill(project, "app", count)
+    rule = {
+        "template": "nDaysSinceLastPush",
+        "params": {"nDaysSinceLastPush": 30},
+        "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "pr-*"}],
+    }
+    print(retention_policies.create(project, terms=Terms([rule]), actor=SYSTEM_ACTOR).pk)
+
+
+if __name__ == "__main__":
+    main()
