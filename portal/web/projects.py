@@ -118,7 +118,8 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         # Nothing changes on the page while nothing has arrived.
         if not received:
             return HttpResponse(status=204)
-        return render(request, "projects/detail.html#waiting_line", {"received": received})
+        waiting = {"received": received, "project": found}
+        return render(request, "projects/detail.html#waiting_line", waiting)
     # None of what the page asks is everybody's in a public project: one query answers it all.
     own = rights(principal, [found])[found.pk]
     context = frame(request, found, own=own) | {

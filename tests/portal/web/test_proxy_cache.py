@@ -7,10 +7,15 @@ from django.utils import timezone
 from accounts.credentials import principal_of_user
 from accounts.models import Project
 from accounts.principals import Actor
-from registry_sync.models import ProxyDay, RemoteRegistry, RetentionPolicy, UpstreamState
+from registry_sync.models import (
+    ProxyDay,
+    RemoteRegistry,
+    Repository,
+    RetentionPolicy,
+    UpstreamState,
+)
 from registry_sync.proxy_cache import projects
 from tests.conftest import Cast
-from tests.factories import make_image, make_repository, push_image
 from tests.portal.web.conftest import SignedIn, text_of
 
 NEW = "/p/-/new"
@@ -130,12 +135,13 @@ class TestProject:
         page = text_of(signed_in(cast.admin).get("/p/hub"))
         assert "/hub/library/alpine" in page
         assert "docker push" not in page
+        assert "Waiting for the first pull" in page
         assert "proxy" in text_of(signed_in(cast.admin).get("/p/"))
 
     def test_a_filled_one_has_pull_commands(
         self, cast: Cast, signed_in: SignedIn, hub: Project
     ) -> None:
-        push_image(make_repository(hub, "library/alpine"), make_image(), "3")
+        Repository.objects.create(project=hub, path="library/alpine", pushed_at=timezone.now())
         page = text_of(signed_in(cast.admin).get("/p/hub"))
         assert 'id="pull"' in page
         assert "docker push" not in page
