@@ -26,6 +26,7 @@ KIND_LABELS = {
     "audit-purge": _("Audit purge"),
     "fsck": _("Consistency check"),
     "import": _("Import of a registry"),
+    "layers": _("Reading of layers"),
     "reconcile": _("Reconciliation of storage and tables"),
     "storage-figures": _("Measurement of the storage"),
     "garbage-collection": _("Garbage collection"),

@@ -101,7 +101,7 @@ GROUPS = (
             Place(
                 section="quotas",
                 words=_("Quotas"),
-                icon="database",
+                icon="gauge",
                 view="administration:quotas",
                 right="quota:list",
             ),

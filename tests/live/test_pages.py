@@ -220,3 +220,59 @@ def test_everything_works_without_script(chromium: Browser, stack: Stack) -> Non
     page.get_by_role("button", name="深色").click()
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
     somebody.context.close()
+
+
+def test_keys_lead_through_the_pages(admin: Visitor, image: Path) -> None:
+    name = unused_name()
+    create_project(admin, name)
+    for path in ("a", "b"):
+        assert admin.stack.push(image, f"{name}/{path}:1.0").returncode == 0
+    page = admin.visit(f"/p/{name}")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Next row, row before")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/p/{name}/a")
+    page.keyboard.press("c")
+    expect(page.locator("#mo-live")).to_have_text("Copied")
+    # What is typed into a field is a text.
+    page.keyboard.press("/")
+    page.keyboard.type("gp?")
+    expect(page.locator("main input[type=search]")).to_have_value("gp?")
+    page.locator("h1").click()
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    page.wait_for_url("**/p/")
+    assert admin.complaints == []
+
+
+def test_the_palette_goes_to_pages_people_actions_and_references(
+    admin: Visitor, image: Path
+) -> None:
+    name = unused_name()
+    create_project(admin, name)
+    assert admin.stack.push(image, f"{name}/hello:1.0").returncode == 0
+    reference = f"{admin.stack.address}/{name}/hello:1.0"
+    for text, heading, target in (
+        ("new rob", "Actions", "**/admin/robots/new"),
+        ("quotas", "Pages", "**/admin/quotas"),
+        ("admin", "Users", "**/admin/users/*"),
+        (reference, "Go to", f"**/p/{name}/hello/-/tags/1.0"),
+    ):
+        page = admin.visit("/jobs/")
+        page.keyboard.press("Control+k")
+        page.keyboard.type(text)
+        group = page.get_by_role("group", name=heading, exact=True)
+        group.get_by_role("option").first.wait_for()
+        options = page.get_by_role("option")
+        for _step in range(options.count()):
+            page.keyboard.press("ArrowDown")
+            if group.locator("[aria-selected=true]").count():
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url(target)
+    assert admin.complaints == []

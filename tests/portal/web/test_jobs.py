@@ -6,6 +6,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from accounts.principals import SYSTEM_ACTOR
+from portal.web.jobs import KIND_LABELS
 from registry_sync import dispatch, executions, queues, schedules, tasks
 from registry_sync.executions import Order
 from registry_sync.models import Execution, QueuePause, Schedule, State, Task
@@ -143,3 +144,7 @@ def test_queries_do_not_grow_with_rows(
     for path in (*PAGES, f"/jobs/{execution.pk}"):
         with django_assert_max_num_queries(11):
             assert client.get(path).status_code == 200, path
+
+
+def test_every_kind_of_job_has_a_name() -> None:
+    assert set(tasks.KINDS) - set(KIND_LABELS) == set()
