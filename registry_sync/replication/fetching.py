@@ -15,7 +15,13 @@ from registry_sync.importing.carry import carry
 from registry_sync.importing.drafts import Left, read
 from registry_sync.importing.settling import Waiting
 from registry_sync.importing.sources import Pointers, RegistrySource
-from registry_sync.models import Artifact, ReplicationPolicy, Repository, Tag
+from registry_sync.models import (
+    Artifact,
+    ArtifactReference,
+    ReplicationPolicy,
+    Repository,
+    Tag,
+)
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients
 from registry_sync.replication.planning import TYPES
@@ -72,19 +78,40 @@ def fetch(fetcher: Fetcher, *, name: str, destination: str, digest: str, tags: l
 
     Raises errors of the table where it cannot come in whole, and ``RegistryError``.
     """
-    client, run = fetcher.client, fetcher.run
+    run = fetcher.run
     repository = _repository(destination, run)
     count = _bring(fetcher, name, repository, digest)
-    for referrer in client.referrers(name, digest):
-        count += _bring(fetcher, name, repository, referrer)
-    for tag in _tool_tags(digest):
-        attached = client.tagged_digest(name, tag, types=TYPES)
-        if attached:
-            count += _bring(fetcher, name, repository, attached)
-            _point(run, _here(repository, attached), tag, is_overriding=True)
+    count += _bring_attached(fetcher, name, repository, digest)
     artifact = _here(repository, digest)
     for tag in tags:
         _point(run, artifact, tag, is_overriding=fetcher.policy.is_overriding)
+    return count
+
+
+def _bring_attached(fetcher: Fetcher, name: str, repository: Repository, digest: str) -> int:
+    """Bring what is about an image, about the images of an index, and about any of that.
+
+    Raises ``Conflict`` where that is more than an image can have.
+    """
+    count, seen, waiting = 0, {digest}, [digest]
+    while waiting:
+        subject = waiting.pop()
+        found = fetcher.client.referrers(name, subject)
+        for tag in _tool_tags(subject):
+            attached = fetcher.client.tagged_digest(name, tag, types=TYPES)
+            if attached:
+                count += _bring(fetcher, name, repository, attached)
+                _point(fetcher.run, _here(repository, attached), tag, is_overriding=True)
+        for referrer in found:
+            count += _bring(fetcher, name, repository, referrer)
+        edges = ArtifactReference.objects.filter(
+            parent__repository=repository, parent__body_id=subject
+        )
+        fresh = {*found, *edges.values_list("child__body_id", flat=True)} - seen
+        seen |= fresh
+        waiting += sorted(fresh)
+        if len(seen) > copying.MAX_ARTIFACTS:
+            raise Conflict(f"more than {copying.MAX_ARTIFACTS} artifacts belong to {digest}")
     return count
 
 

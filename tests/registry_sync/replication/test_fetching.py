@@ -155,6 +155,47 @@ def test_an_index_comes_with_its_images_and_signatures(remote: Remote) -> None:
     assert again.task_count == 1
 
 
+def test_what_is_about_one_platform_or_about_a_signature_comes_too(remote: Remote) -> None:
+    children = make_image("a"), make_image("b")
+    index = make_index(*children)
+
+    def about(image: Image, word: str) -> Image:
+        made = make_image(word, subject=descriptor(image.content, image.media_type))
+        remote.put("base/tool", made)
+        remote.about.setdefault(image.digest, []).append(made.digest)
+        return made
+
+    for image in children:
+        remote.put("base/tool", image)
+    remote.put("base/tool", index, "v1")
+    first = about(children[1], "of one platform")
+    second = about(first, "of the signature")
+    by_tag = f"{children[0].digest.replace(':', '-')}.sig"
+    remote.put("base/tool", make_image("old"), by_tag)
+    # A registry that means harm lets them go round in a circle.
+    remote.about[second.digest] = [first.digest]
+    assert run_all(make_policy()).state == State.SUCCEEDED
+    digests = set(Artifact.objects.values_list("body_id", flat=True))
+    assert {first.digest, second.digest} <= digests
+    assert ("tool", by_tag, make_image("old").digest) in state()
+
+
+def test_more_than_belongs_to_an_image_is_refused(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry_sync.copying.MAX_ARTIFACTS", 3)
+    image = make_image("a")
+    remote.put("base/tool", image, "v1")
+    subject = descriptor(image.content, image.media_type)
+    signatures = [make_image(f"signature {number}", subject=subject) for number in range(4)]
+    for signature in signatures:
+        remote.put("base/tool", signature)
+    remote.about[image.digest] = [signature.digest for signature in signatures]
+    with pytest.raises(Conflict, match="more than 3"):
+        run_all(make_policy())
+    assert state() == set()
+
+
 def test_a_project_is_made_where_it_is_missing(remote: Remote, admin: User) -> None:
     remote.catalogue = ["base/tool", "other/thing"]
     remote.put("base/tool", make_image("one"), "v1")
