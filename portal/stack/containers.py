@@ -69,13 +69,11 @@ def program(name: str, here: Home) -> Program:
         return Program(name, programs.worker(threads=4), priority=0)
     if name == "beat":
         return Program(name, programs.beat(), priority=0)
-    module = "portal.gateway_settings" if name == "gateway" else "portal.settings"
-    return Program(
-        name,
-        programs.granian(site(), name),
-        priority=0,
-        environment={"DJANGO_SETTINGS_MODULE": module},
-    )
+    if name == "gateway":
+        environment = programs.gateway_environment(here)
+    else:
+        environment = {"DJANGO_SETTINGS_MODULE": "portal.settings"}
+    return Program(name, programs.granian(site(), name), priority=0, environment=environment)
 
 
 def become(program: Program) -> None:

@@ -47,6 +47,11 @@ class Home:
         return self.root / "broker"
 
     @property
+    def spool(self) -> Path:
+        """What proxy projects are fetching: as large as the layers, so not in memory (``/tmp``)."""
+        return self.root / "spool"
+
+    @property
     def admin_password(self) -> Path:
         """The first administrator's password, where Moorage made it."""
         return self.root / "admin-password"
@@ -64,6 +69,7 @@ def prepare(home: Home) -> None:
         home.logs,
         home.broker,
         home.broker / "control",
+        home.spool,
         home.storage,
     )
     for folder in folders:

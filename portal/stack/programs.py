@@ -12,8 +12,9 @@ from portal.stack.render import Site
 _LAUNCH = Path(__file__).resolve().parent / "launch.py"
 # A longer path does not fit into a Unix socket's address (108 bytes, and supervisor adds to it).
 _SOCKET_LIMIT = 90
-# A page may take long; a pull must find a thread all the same.
-_THREADS = {"gateway": 8, "web": 4}
+# A page may take long; a pull must find a thread all the same. Of the gateway's few work at a time
+# (registry_sync/gateway/places.py), the others wait for an upstream.
+_THREADS = {"gateway": 72, "web": 4}
 NAMES = ("registry", "gateway", "web", "worker", "nginx")
 
 
@@ -43,7 +44,7 @@ def programs(home: Home, site: Site, found: dict[str, str]) -> list[Program]:
             "gateway",
             granian(site, "gateway"),
             priority=20,
-            environment={"DJANGO_SETTINGS_MODULE": "portal.gateway_settings"},
+            environment=gateway_environment(home),
         ),
         Program(
             "web",
@@ -60,6 +61,11 @@ def programs(home: Home, site: Site, found: dict[str, str]) -> list[Program]:
         ),
         Program("nginx", nginx(home, found["nginx"]), priority=50, own_error_log=True),
     ]
+
+
+def gateway_environment(home: Home) -> dict[str, str]:
+    """Return the gateway's own environment: its settings, and a disk for its temporary files."""
+    return {"DJANGO_SETTINGS_MODULE": "portal.gateway_settings", "TMPDIR": str(home.spool)}
 
 
 def worker(*, threads: int) -> list[str]:
