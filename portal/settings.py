@@ -351,6 +351,8 @@ MOORAGE_PUSH_TOKEN_SECONDS = 15 * 60
 MOORAGE_GC_GRACE = _number("MOORAGE_GC_GRACE", default=24 * 60 * 60)
 # Pulls are counted in memory and written so often; a killed process loses no more than that.
 MOORAGE_PULL_FLUSH_SECONDS = 5
+# So long a proxy project takes what its upstream said of a tag for still true, in seconds.
+MOORAGE_PROXY_FRESH_SECONDS = _number("MOORAGE_PROXY_FRESH_SECONDS", default=30)
 # Where tests make a process die; a setting that is not there would cost every push a search.
 MOORAGE_FAILPOINTS: dict[str, str] = {}
 # A push that was just told that a blob is here must end before the blob is old.

@@ -21,6 +21,12 @@ def require_writable(*, is_read_only: bool) -> None:
         raise Denied(_("the system is read-only at the moment; pulling works"))
 
 
+def require_own(*, is_proxy: bool) -> None:
+    """Raise ``Denied`` in a project that another registry fills: nothing else comes into it."""
+    if is_proxy:
+        raise Denied(_("the project is filled from another registry; nothing is pushed into it"))
+
+
 def require_tag_allowed(principal: Principal, tag: str) -> None:
     """Raise ``Denied`` where a robot pushes a tag that none of its patterns matches.
 

@@ -19,7 +19,7 @@ from accounts.statements import Statement
 from registry_sync import admission, blobs, immutability, nesting, transactions, usage
 from registry_sync.failpoints import hit
 from registry_sync.image_config import ImageFacts
-from registry_sync.manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Manifest
+from registry_sync.manifests import Descriptor, Manifest
 from registry_sync.models import (
     AbsentPart,
     Artifact,
@@ -74,6 +74,8 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
     now = timezone.now()
     place = _lock(repository, push.tag, actor, now)
     admission.require_writable(is_read_only=place.project.is_read_only)
+    if push.is_complete:
+        admission.require_own(is_proxy=place.project.is_proxy)
     immutability.require_movable(
         repository, push.tag, current=place.tagged_digest, target=push.manifest.digest
     )
@@ -132,9 +134,10 @@ def _lock(repository: Repository, tag: str, actor: Actor, now: datetime.datetime
     return _Place(project, usage.locked(project.pk, used), tag_id, digest or "")
 
 
-_PROJECT_FIELDS = ["id", "name", "registry_key", "is_read_only", "storage_limit"]
+_PROJECT_FIELDS = ["id", "name", "registry_key", "is_read_only", "is_proxy", "storage_limit"]
 _PLACE = """
-SELECT u.used_bytes, t.id, a.digest, p.id, p.name, p.registry_key, p.is_read_only, p.storage_limit
+SELECT u.used_bytes, t.id, a.digest,
+  p.id, p.name, p.registry_key, p.is_read_only, p.is_proxy, p.storage_limit
 FROM registry_sync_repository r
 JOIN accounts_project p ON p.id = r.project_id AND p.deleted_at IS NULL
 JOIN registry_sync_projectusage u ON u.project_id = p.id
@@ -180,8 +183,6 @@ def _opened_tag(
 
 def _children_here(repository: Repository, manifest: Manifest) -> frozenset[str]:
     digests = {entry.digest for entry in manifest.children}
-    if not digests:
-        return frozenset()
     here = Artifact.objects.live().filter(repository=repository, body_id__in=digests)
     return frozenset(here.values_list("body_id", flat=True))
 
@@ -253,11 +254,9 @@ def new_artifact(
 ) -> Artifact:
     """Return the artifact's row as it is to be written, pushed at ``now``."""
     manifest, facts = push.manifest, push.facts
-    if push.is_complete:
-        sizes = push.blob_sizes
-    else:
-        # What is to come is as long as the manifest says, or it does not come.
-        sizes = {e.digest: e.size for _n, e in blob_entries(manifest) if not is_child(e)}
+    # What is to come is as long as the manifest says, or it does not come.
+    said = {e.digest: e.size for _n, e in blob_entries(manifest) if not e.is_manifest}
+    sizes = push.blob_sizes if push.is_complete else said
     own_size = len(manifest.content) + sum(sizes.values())
     return Artifact(
         repository=repository,
@@ -317,14 +316,11 @@ def _edges(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> lis
     return found
 
 
-def _absent_parts(
-    artifact: Artifact, push: Push, children: dict[str, Artifact]
-) -> list[Statement]:
+def _absent_parts(artifact: Artifact, push: Push, children: dict[str, Artifact]) -> list[Statement]:
     """Write down what a manifest names that is not here."""
-    manifest = push.manifest
     rows = [
-        (artifact.pk, entry.digest, position, is_child(entry), entry.size)
-        for position, entry in blob_entries(manifest)
+        (artifact.pk, entry.digest, position, entry.is_manifest, entry.size)
+        for position, entry in blob_entries(push.manifest)
         if entry.digest not in push.blob_sizes
         and entry.digest not in children
         and not entry.may_be_absent
@@ -333,11 +329,6 @@ def _absent_parts(
         return []
     columns = ("artifact_id", "digest", "position", "is_manifest", "size")
     return [statements.insert_values(AbsentPart, columns, rows)]
-
-
-def is_child(entry: Descriptor) -> bool:
-    """Return whether what an index names is a manifest, as far as its media type tells."""
-    return entry.media_type in IMAGE_TYPES | INDEX_TYPES
 
 
 def blob_entries(manifest: Manifest) -> Iterable[tuple[int, Descriptor]]:
@@ -394,7 +385,6 @@ def _announced(
     action = "create_artifact" if push.is_complete else "fetch_artifact"
     noted = audit.recorded(actor, action, resource, project=project, detail={"digest": digest})
     if not push.is_complete:
-        # Told of once it is whole.
         return [noted]
     return [
         noted,

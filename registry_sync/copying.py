@@ -252,6 +252,8 @@ def _mount_blobs(artifact: Artifact, repository: Repository) -> None:
 
 def _push(artifact: Artifact, repository: Repository, tag: str) -> Push:
     """Pin everything and return what a commit needs: all of it is known from the source."""
+    if not artifact.is_complete:
+        raise Conflict(_("Not all of the image was fetched yet; pull it once, then copy it."))
     manifest = manifests.parse(bytes(artifact.body.content), artifact.body.media_type)
     sizes = dict(ArtifactBlob.objects.filter(artifact=artifact).values_list("blob_id", "size"))
     edges = ArtifactReference.objects.filter(parent=artifact)

@@ -186,7 +186,8 @@ def _needed() -> QuerySet[Blob]:
     live = Artifact.objects.live()
     return Blob.objects.filter(
         Exists(ArtifactBlob.objects.filter(blob=OuterRef("pk"), artifact__in=live))
-        | Exists(live.filter(body_id=OuterRef("pk")))
+        # Of what is not whole yet only the database has the manifest.
+        | Exists(live.filter(body_id=OuterRef("pk"), is_complete=True))
     )
 
 

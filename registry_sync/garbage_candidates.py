@@ -194,7 +194,8 @@ def by_reason() -> dict[str, Totals]:
 def images_without_blobs() -> int:
     """Count images that seem to need nothing, which no push makes: edges were lost."""
     edges = ArtifactBlob.objects.filter(artifact=models.OuterRef("pk"))
-    images = Artifact.objects.exclude(kind=Artifact.Kind.INDEX)
+    # What a proxy project fetched may not have its blobs yet.
+    images = Artifact.objects.exclude(kind=Artifact.Kind.INDEX).filter(is_complete=True)
     return images.filter(~models.Exists(edges)).count()
 
 

@@ -11,12 +11,16 @@ from registry_sync import executions, garbage_epoch, in_use, push_days, queues, 
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
+from registry_sync.models import ProxyCheck
+from registry_sync.proxy_cache import arriving, figures
 from registry_sync.runs import Run
 from registry_sync.storage.base import StorageUnavailableError
 
 KIND = "housekeeping"
 _KEEP_EXECUTIONS = 500
 _KEEP = datetime.timedelta(days=90)
+# What an upstream said of a tag is true for seconds.
+_KEEP_CHECKS = datetime.timedelta(days=1)
 _KEEP_EVENTS = datetime.timedelta(days=7)
 # A year and a month: the same month of last year can be looked at beside this one.
 _KEEP_PULLS = datetime.timedelta(days=400)
@@ -41,6 +45,10 @@ def run(run: Run) -> None:
     pulls = statistics.prune((now - _KEEP_PULLS).date())
     pushes = push_days.prune((now - _KEEP_PULLS).date())
     run.log(f"dropped {pulls} days of pulls, {pushes} of pushes")
+    checks = ProxyCheck.objects.filter(checked_at__lt=now - _KEEP_CHECKS).delete()[0]
+    figures.prune((now - _KEEP_PULLS).date())
+    finished = arriving.finish(arriving.unfinished())
+    run.log(f"proxy projects: dropped {checks} checks, finished {finished} images")
     queues.forget_workers()
     run.log(f"dropped {in_use.forget_expired()} reports of what runs, which had expired")
     try:

@@ -170,7 +170,8 @@ def result_of(indexes: Sequence[LayerIndex]) -> dict[str, Any]:
 def _request_all() -> int:
     """Ask for every live image that has no analysis of this version."""
     done = ImageAnalysis.objects.filter(digest=OuterRef("body_id"), version__in=[0, VERSION])
-    missing = Artifact.objects.live().filter(~Exists(done), kind=Artifact.Kind.IMAGE)
+    images = Artifact.objects.live().filter(kind=Artifact.Kind.IMAGE, is_complete=True)
+    missing = images.filter(~Exists(done))
     digests = sorted(set(missing.order_by().values_list("body_id", flat=True)))
     for start in range(0, len(digests), _BATCH):
         request(digests[start : start + _BATCH])

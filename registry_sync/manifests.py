@@ -73,6 +73,11 @@ class Descriptor:
     annotations: dict[str, str]
     may_be_absent: bool = False
 
+    @property
+    def is_manifest(self) -> bool:
+        """True for a manifest and an index, as far as the media type tells."""
+        return self.media_type in IMAGE_TYPES | INDEX_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -64,6 +64,10 @@ class SourceRegistry:
         # By scope: a token, or nothing where the registry takes credentials as they are.
         self._authorization: dict[str, str] = {}
 
+    def watch(self, see: Callable[..., None]) -> None:
+        """Have every answer of the registry's own address shown to ``see``, and to no other."""
+        self._session.hooks["response"] = [see]
+
     def repositories(self) -> Iterator[str]:
         """Yield every repository's name."""
         yield from self._listed("/v2/_catalog", "repositories", "registry:catalog:*")

@@ -11,6 +11,7 @@ from accounts.statements import Statement
 from registry_sync import blobs
 from registry_sync.blobs import BlobMissingError
 from registry_sync.configured_storage import bucket
+from registry_sync.gateway import proxy
 from registry_sync.gateway.errors import blob_unknown, digest_invalid, protocol_view, respond
 from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.manifests import is_digest
@@ -24,6 +25,8 @@ def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
     standing = require_standing(request, name, "pull")
     if not is_digest(digest):
         raise digest_invalid()
+    if standing.is_proxy:
+        return _proxied(request, standing, digest)
     repository_id = standing.repository_id
     if repository_id is None:
         raise blob_unknown(digest)
@@ -31,6 +34,29 @@ def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
         return _describe(standing, repository_id, digest)
     if not (_is_readable(repository_id, digest) or _has_come(standing, repository_id, digest)):
         raise blob_unknown(digest)
+    return _answer(request, standing, digest)
+
+
+def _proxied(request: HttpRequest, standing: Standing, digest: str) -> HttpResponse:
+    """From here where it is here, else from the upstream, which is asked once for all."""
+    cache, standing = proxy.placed(standing)
+    known = standing.repository_id
+    size = None if known is None else known_size(known, digest)
+    if size is None:
+        headers = _headers(standing, digest)
+        size, response = proxy.blob(cache, standing, request, digest, headers)
+        if response is not None:
+            return response
+    else:
+        proxy.note_hit(cache, size if request.method == "GET" else 0)
+    standing = proxy.placed(standing)[1]
+    if request.method == "HEAD" and standing.repository_id is not None:
+        return _describe(standing, standing.repository_id, digest)
+    return _answer(request, standing, digest)
+
+
+def _answer(request: HttpRequest, standing: Standing, digest: str) -> HttpResponse:
+    """Let nginx send a blob that is here, unless the client has it."""
     headers = _headers(standing, digest)
     if headers["ETag"] in request.META.get("HTTP_IF_NONE_MATCH", ""):
         return respond(status=304, content_type="application/octet-stream", headers=headers)

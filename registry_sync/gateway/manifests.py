@@ -9,6 +9,7 @@ from accounts import statements
 from accounts.errors import Conflict, NotFound
 from accounts.statements import Statement
 from registry_sync import manifests, statistics, trash
+from registry_sync.gateway import proxy
 from registry_sync.gateway.errors import (
     ProtocolError,
     digest_invalid,
@@ -20,6 +21,7 @@ from registry_sync.gateway.errors import (
 from registry_sync.gateway.push import push_manifest
 from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.manifests import INDEX_TYPES, MAX_MANIFEST_BYTES, ManifestError, is_digest
+from registry_sync.proxy_cache.manifests import Found
 from registry_sync.tag_names import is_tag
 
 
@@ -74,9 +76,13 @@ def _check_reference(reference: str) -> None:
 def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpResponse:
     """The stored bytes and media type, whatever ``Accept`` says: the digest must hold."""
     _check_reference(reference)
-    if standing.repository_id is None:
+    extra: dict[str, str] = {}
+    if standing.is_proxy:
+        standing, stored, extra = _proxied(standing, reference)
+    elif standing.repository_id is None:
         raise name_unknown()
-    stored = _find(standing.repository_id, reference)
+    else:
+        stored = _find(standing.repository_id, reference)
     if stored is None:
         raise manifest_unknown(reference)
     etag = f'"{stored.digest}"'
@@ -85,9 +91,11 @@ def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpRespo
         "ETag": etag,
         "Cache-Control": "no-cache" if standing.is_public else "private, no-cache",
         "X-Content-Type-Options": "nosniff",
+        **extra,
     }
     is_known = etag in request.META.get("HTTP_IF_NONE_MATCH", "")
-    if request.method == "GET":
+    # What a full proxy project only passes on may have no repository yet.
+    if request.method == "GET" and standing.repository_id is not None:
         statistics.note(
             standing.repository_id,
             digest=stored.digest,
@@ -101,6 +109,24 @@ def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpRespo
     headers["Content-Length"] = str(len(stored.content))
     content = b"" if request.method == "HEAD" else stored.content
     return respond(content, content_type=stored.media_type, headers=headers)
+
+
+def _proxied(standing: Standing, reference: str) -> tuple[Standing, _Stored | None, dict[str, str]]:
+    """Ask the upstream where that is due; else what is here."""
+    cache, standing = proxy.placed(standing)
+    known = standing.repository_id
+    here = None if known is None else _find(known, reference)
+    found = proxy.manifest(
+        cache, standing, reference, None if here is None else Found(*_fields(here))
+    )
+    if found is None:
+        return standing, None, {}
+    stored = _Stored(found.digest, found.media_type, found.content)
+    return proxy.placed(standing)[1], stored, proxy.warning(is_stale=found.is_stale)
+
+
+def _fields(stored: _Stored) -> tuple[str, str, bytes]:
+    return stored.digest, stored.media_type, stored.content
 
 
 def _push(request: HttpRequest, name: str, reference: str) -> HttpResponse:

@@ -21,7 +21,7 @@ from accounts.errors import Unauthorized
 from accounts.principals import Actor, Principal
 from accounts.scopes import Grant, is_repository_name
 from accounts.statements import Statement
-from registry_sync import catalog
+from registry_sync import admission, catalog
 from registry_sync.gateway import refusals
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
@@ -42,6 +42,8 @@ class Standing:
     registry_key: str
     is_public: bool
     is_read_only: bool
+    # Filled from another registry; nobody pushes into it.
+    is_proxy: bool
     storage_limit: int
     path: str
     repository_id: int | None
@@ -185,14 +187,23 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
     claims = bearer_claims(request, wanted)
     standing = standing_of(claims, name, action)
     if standing is None:
+        if action == "push":
+            _refuse_proxy(claims, name)
         raise challenge(wanted, "insufficient_scope")
     return standing
+
+
+def _refuse_proxy(claims: TokenClaims, name: str) -> None:
+    """Tell who may pull from a proxy project that nobody pushes into it: no token will help."""
+    readable = standing_of(claims, name, "pull")
+    if readable is not None:
+        admission.require_own(is_proxy=readable.is_proxy)
 
 
 _STANDING = """
 SELECT u.auth_epoch, u.rights_epoch, u.is_active,
   b.auth_epoch, b.is_disabled, b.expires_at, t.id, t.expires_at,
-  p.name, a.expires_at, p.registry_key, p.is_public, p.is_read_only,
+  p.name, a.expires_at, p.registry_key, p.is_public, p.is_read_only, p.is_proxy,
   p.storage_limit, r.id
 FROM accounts_project p
 LEFT JOIN accounts_user u ON u.id = %s
@@ -215,7 +226,8 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
     rows = statements.run(Statement(_STANDING, asked))
     if not rows or not _stands(principal, rows[0][:8]):
         return None
-    current_name, alias_expiry, registry_key, is_public, is_read_only, limit, found = rows[0][8:]
+    current_name, alias_expiry, registry_key, is_public, is_read_only, *rest = rows[0][8:]
+    is_proxy, limit, found = rest
     if current_name != project_name and not (action == "pull" and _is_ahead(alias_expiry)):
         return None
     if action == "pull" and grant.is_by_public and not is_public:
@@ -227,6 +239,7 @@ def standing_of(claims: TokenClaims, name: str, action: str) -> Standing | None:
         registry_key=registry_key,
         is_public=bool(is_public),
         is_read_only=bool(is_read_only),
+        is_proxy=bool(is_proxy),
         storage_limit=limit,
         path=path,
         repository_id=found,

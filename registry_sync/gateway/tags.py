@@ -7,8 +7,9 @@ import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from registry_sync.gateway import proxy
 from registry_sync.gateway.errors import ProtocolError, name_unknown, protocol_view, respond
-from registry_sync.gateway.standing import require_standing
+from registry_sync.gateway.standing import Standing, require_standing
 from registry_sync.models import Repository, Tag
 
 MAX_PAGE = 1000
@@ -18,6 +19,8 @@ MAX_PAGE = 1000
 def tag_list(request: HttpRequest, name: str) -> HttpResponse:
     """All tags in byte order, or a page of ``n`` after ``last`` with a Link to the next."""
     standing = require_standing(request, name, "pull")
+    if standing.is_proxy:
+        return _proxied(request, standing, name)
     if standing.repository_id is None:
         raise name_unknown()
     limit = page_size(request)
@@ -30,6 +33,25 @@ def tag_list(request: HttpRequest, name: str) -> HttpResponse:
         # An upload or a refused push made the row; that is no repository yet.
         raise name_unknown()
     return respond(orjson.dumps({"name": name, "tags": names}), headers=headers)
+
+
+def _proxied(request: HttpRequest, standing: Standing, name: str) -> HttpResponse:
+    """The upstream's tags with those that are here; these alone where it does not answer."""
+    cache, standing = proxy.placed(standing)
+    here = Tag.objects.filter(repository_id=standing.repository_id or 0, artifact__isnull=False)
+    own = set(here.values_list("name", flat=True))
+    upstream, is_stale = proxy.tags(cache, standing)
+    names = sorted(own | set(upstream))
+    if not names:
+        raise name_unknown()
+    limit, last = page_size(request), text_of(request, "last")
+    after = [each for each in names if each > last]
+    headers = proxy.warning(is_stale=is_stale)
+    if limit is not None and 0 < limit < len(after):
+        query = urlencode({"n": limit, "last": after[limit - 1]})
+        headers["Link"] = f'</v2/{name}/tags/list?{query}>; rel="next"'
+    shown = after if limit is None else after[:limit]
+    return respond(orjson.dumps({"name": name, "tags": shown}), headers=headers)
 
 
 def page(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 
 from accounts.scopes import is_repository_name
-from registry_sync import admission, blobs, usage
+from registry_sync import admission, blobs, unreferenced, usage
 from registry_sync.blobs import BlobMissingError
 from registry_sync.client.registry import StartedUpload
 from registry_sync.gateway.blobs import known_size
@@ -40,6 +40,8 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     if standing.storage_limit >= 0:
         coming = {mountable.digest: mountable.size} if mountable else {}
         usage.require_upload(standing.project_id, coming)
+        if not coming:
+            unreferenced.require_allowance(standing.project_id, standing.storage_limit)
     if mountable is None:
         return _started(registry.start_upload(standing.registry_name))
     upload = _mount(standing, repository, mountable)

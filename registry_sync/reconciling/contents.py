@@ -77,7 +77,9 @@ def _unknown(storage: Storage, digest: str) -> Drift | None:
 def _missing(storage: Storage, ledger: Ledger, digests: list[str]) -> Iterator[str]:
     """Take up what is no manifest; yield the manifests."""
     bodies = set(
-        Artifact.objects.filter(body_id__in=digests).values_list("body_id", flat=True).distinct()
+        Artifact.objects.filter(body_id__in=digests, is_complete=True)
+        .values_list("body_id", flat=True)
+        .distinct()
     )
     used = ArtifactBlob.objects.filter(blob=OuterRef("pk"))
     live = Blob.objects.filter(digest__in=digests, state=Blob.State.LIVE)

@@ -175,7 +175,10 @@ def tags_of(
 
     ``among``: only these names.
     """
-    rows = Tag.objects.filter(repository=repository, artifact__trash_entry=None)
+    # What a proxy project has not wholly fetched cannot be sent.
+    rows = Tag.objects.filter(
+        repository=repository, artifact__trash_entry=None, artifact__is_complete=True
+    )
     if among is not None:
         rows = rows.filter(name__in=among)
     rows = rows.exclude(artifact=None).select_related("artifact")

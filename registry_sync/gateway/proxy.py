@@ -1,0 +1,188 @@
+"""Projects that another registry fills: what is not here is fetched while its client waits."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from registry_sync import catalog, statistics
+from registry_sync.client.errors import RegistryError
+from registry_sync.gateway import places
+from registry_sync.gateway.errors import (
+    ProtocolError,
+    blob_unknown,
+    name_unknown,
+    respond,
+    unavailable,
+)
+from registry_sync.gateway.standing import Standing
+from registry_sync.models import ProxyCache, Repository
+from registry_sync.proxy_cache import fetching, manifests, projects, upstreams
+from registry_sync.proxy_cache.manifests import Found, UnusableError
+from registry_sync.proxy_cache.upstreams import UpstreamBusyError
+
+# RFC 9110, "Range"; of several ranges the whole is sent, as it allows.
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+def placed(standing: Standing) -> tuple[ProxyCache, Standing]:
+    """Return what fills the project, and the standing in the repository that is meant.
+
+    Raises 404 for a repository that the project does not take from its upstream.
+    """
+    caches = ProxyCache.objects.select_related("remote", "project")
+    cache = caches.filter(project_id=standing.project_id).first()
+    if cache is None:
+        raise name_unknown()
+    path = upstreams.name_of(cache, standing.path)
+    if not projects.admits(cache, path):
+        raise ProtocolError(
+            404, "NAME_UNKNOWN", "the project does not take this repository from its upstream"
+        )
+    known = standing.repository_id
+    if path != standing.path or known is None:
+        rows = Repository.objects.filter(project_id=standing.project_id, path=path)
+        known = rows.values_list("pk", flat=True).first()
+    return cache, dataclasses.replace(standing, path=path, repository_id=known)
+
+
+def warning(*, is_stale: bool) -> dict[str, str]:
+    """Return the header that tells of an answer without the upstream (RFC 7234, "Warning")."""
+    return {"Warning": '111 - "the upstream registry did not answer"'} if is_stale else {}
+
+
+def note_hit(cache: ProxyCache, size: int) -> None:
+    """Count what was here when it was asked for."""
+    statistics.note_proxy(cache.project_id, hits=1, hit_bytes=size)
+
+
+def manifest(
+    cache: ProxyCache, standing: Standing, reference: str, here: Found | None
+) -> Found | None:
+    """Return the manifest that the reference is now; None where there is none."""
+    is_settled = here is not None and (
+        ":" in reference or manifests.is_fresh(cache, standing.path, reference, here.digest)
+    )
+    if here is not None and is_settled:
+        note_hit(cache, len(here.content))
+        return here
+    with _told():
+        found = manifests.find(cache, standing.path, reference, here=here)
+    if found is not None and here is not None and found.digest == here.digest:
+        note_hit(cache, len(found.content))
+    return found
+
+
+def blob(
+    cache: ProxyCache,
+    standing: Standing,
+    request: HttpRequest,
+    digest: str,
+    headers: dict[str, str],
+) -> tuple[int | None, HttpResponse | None]:
+    """Answer for a blob that is not here; no answer where it came meanwhile."""
+    repository = catalog.open_repository(cache.project_id, standing.path)
+    repository.project = cache.project
+    with _told():
+        if request.method == "HEAD":
+            size = fetching.size_of(cache, repository, digest)
+            if size is None:
+                raise blob_unknown(digest)
+            headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
+            return size, respond(content_type="application/octet-stream", headers=headers)
+        fetch = fetching.of(cache, repository, digest)
+    if fetch is None:
+        if not fetching.is_here(repository.pk, digest):
+            raise blob_unknown(digest)
+        return None, None
+    statistics.note_proxy(cache.project_id, misses=1)
+    return fetch.size, _streamed(request, fetch, headers)
+
+
+def _streamed(request: HttpRequest, fetch: fetching.Fetch, headers: dict[str, str]) -> HttpResponse:
+    start, end, status = 0, fetch.size, 200
+    asked = _RANGE.fullmatch(request.META.get("HTTP_RANGE", ""))
+    if asked and (asked[1] or asked[2]) and fetch.size:
+        start, end = _bounds(asked[1], asked[2], fetch.size)
+        if start >= end:
+            fetch.leave()
+            raise ProtocolError(
+                416,
+                "RANGE_INVALID",
+                "the range is outside the content",
+                headers={"Content-Range": f"bytes */{fetch.size}"},
+            )
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{fetch.size}"
+    # Its thread waits for the upstream: meanwhile others use the connection.
+    connection.close()
+    response = StreamingHttpResponse(
+        _Body(fetch, start, end), status=status, content_type="application/octet-stream"
+    )
+    headers |= {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - start),
+        "Docker-Distribution-Api-Version": "registry/2.0",
+    }
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response  # type: ignore[return-value]
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(int(last) + 1 if last else size, size)
+
+
+class _Body:
+    """A fetch's bytes; a client that goes away before the first is one reader less too."""
+
+    def __init__(self, fetch: fetching.Fetch, start: int, end: int) -> None:
+        self._fetch = fetch
+        self._parts = fetch.parts(start, end)
+        self._is_begun = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._is_begun = True
+        return self._parts
+
+    def close(self) -> None:
+        """Called by Django at the response's end."""
+        if self._is_begun:
+            self._parts.close()  # type: ignore[attr-defined]
+        else:
+            self._fetch.leave()
+
+
+def tags(cache: ProxyCache, standing: Standing) -> tuple[list[str], bool]:
+    """Return the upstream's tags, and whether it could not be asked."""
+    try:
+        with places.given_up(), upstreams.asking(cache) as client:
+            return client.tags(upstreams.name_of(cache, standing.path)), False
+    except RegistryError:
+        statistics.note_proxy(cache.project_id, stale=1)
+        return [], True
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Wait for an upstream without holding up others; tell the client how that failed."""
+    try:
+        with places.given_up():
+            yield
+    except UpstreamBusyError as error:
+        raise ProtocolError(
+            429, "TOOMANYREQUESTS", str(error), headers={"Retry-After": str(error.seconds)}
+        ) from error
+    except fetching.TooManyError as error:
+        raise ProtocolError(
+            429, "TOOMANYREQUESTS", str(error), headers={"Retry-After": "2"}
+        ) from error
+    except UnusableError as error:
+        raise ProtocolError(502, "MANIFEST_INVALID", str(error)) from error
+    except RegistryError as error:
+        raise unavailable("the upstream registry does not answer") from error

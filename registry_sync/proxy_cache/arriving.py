@@ -1,0 +1,234 @@
+"""What was fetched becomes part of the catalogue, piece by piece, until an artifact is whole.
+
+A manifest comes first and is kept in the database alone; ``AbsentPart`` says what it still lacks.
+Each blob and each manifest of an index that comes is joined to those that wait for it. One that
+lacks nothing is given to the registry and is from then on what a push makes.
+"""
+
+import logging
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from accounts import outbox, statements
+from accounts.errors import Denied, DomainError
+from accounts.principals import SYSTEM_ACTOR
+from registry_sync import blobs, catalog, image_config, manifests, nesting, transactions, usage
+from registry_sync.blobs import BlobMissingError
+from registry_sync.catalog import Push
+from registry_sync.client.errors import RegistryError
+from registry_sync.failpoints import hit
+from registry_sync.image_config import ImageFacts
+from registry_sync.manifests import Manifest
+from registry_sync.models import (
+    AbsentPart,
+    Artifact,
+    ArtifactBlob,
+    ArtifactReference,
+    Repository,
+    RepositoryBlob,
+)
+from registry_sync.upstream import registry, small_blob
+
+logger = logging.getLogger(__name__)
+
+
+def keep(repository: Repository, manifest: Manifest, tag: str) -> Artifact:
+    """Keep a fetched manifest, and let a tag (where it is not empty) point to it.
+
+    Raises errors of ``catalog.commit_manifest``.
+    """
+    push = Push(manifest, ImageFacts(), {}, frozenset(), {}, tag, is_complete=False)
+    artifact = catalog.commit_manifest(repository, push, actor=SYSTEM_ACTOR)
+    hit("proxy.kept")
+    if not artifact.is_complete:
+        # Out of the trash it may lack what came meanwhile.
+        lacking = artifact.absent_parts.filter(is_manifest=False).values_list("digest", flat=True)
+        for digest in blobs.present_sizes(repository.pk, set(lacking)):
+            join(repository, digest)
+    finish(join(repository, manifest.digest) | {artifact.pk})
+    return artifact
+
+
+def blob_came(repository: Repository, digest: str, size: int) -> None:
+    """Note that the registry holds a blob here, for all that waited for it.
+
+    Where the project may not grow it stays nobody's, and is collected like an unfinished push's.
+    """
+    blobs.confirm(repository, digest, size)
+    hit("proxy.blob")
+    try:
+        finish(join(repository, digest))
+    except Denied as error:
+        logger.info("%s is not kept in %s: %s", digest, repository.registry_name, error)
+
+
+def join(repository: Repository, digest: str) -> set[int]:
+    """Join what came to the artifacts of the repository that wait for it; return these.
+
+    Raises ``Denied`` where the project may not grow.
+    """
+    return transactions.run(lambda: _join(repository, digest))
+
+
+def _join(repository: Repository, digest: str) -> set[int]:
+    waiting = AbsentPart.objects.filter(
+        digest=digest, artifact__repository=repository, artifact__trash_entry=None
+    )
+    if not waiting.exists():
+        return set()
+    used = usage.lock(repository.project_id)
+    parts = list(waiting.select_related("artifact__body").order_by("artifact_id", "position"))
+    child = Artifact.objects.live().filter(repository=repository, body_id=digest).first()
+    sizes = blobs.hold_present(repository, [digest], timezone.now())
+    joined = []
+    for part in parts:
+        if part.is_manifest and child is not None:
+            _add_child(part, child)
+        elif not part.is_manifest and sizes.get(digest) == part.size:
+            _add_blob(part)
+        else:
+            continue
+        joined.append(part)
+    if any(not part.is_manifest for part in joined):
+        usage.add(used, repository.project, sizes)
+    AbsentPart.objects.filter(pk__in=[part.pk for part in joined]).delete()
+    return {part.artifact_id for part in joined}
+
+
+def _add_blob(part: AbsentPart) -> None:
+    entry = dict(catalog.blob_entries(_manifest(part.artifact)))[part.position]
+    ArtifactBlob.objects.create(
+        artifact=part.artifact,
+        blob_id=part.digest,
+        position=part.position,
+        media_type=entry.media_type,
+        size=part.size,
+    )
+
+
+def _add_child(part: AbsentPart, child: Artifact) -> None:
+    index = part.artifact
+    entry = dict(catalog.blob_entries(_manifest(index)))[part.position]
+    ArtifactReference.objects.create(
+        parent=index,
+        child=child,
+        # Entries are counted from 1 there, from 0 here.
+        position=part.position - 1,
+        os=entry.platform.os,
+        architecture=entry.platform.architecture,
+        variant=entry.platform.variant,
+        annotations=entry.annotations,
+    )
+    children = Artifact.objects.filter(parents__parent=index).distinct()
+    size = len(index.body.content) + nesting.size_of(children)
+    Artifact.objects.filter(pk=index.pk).update(size=size)
+
+
+def _manifest(artifact: Artifact) -> Manifest:
+    return manifests.parse(bytes(artifact.body.content), artifact.body.media_type)
+
+
+# --- Whole ----------------------------------------------------------------------------------------
+
+
+def finish(artifact_ids: set[int]) -> int:
+    """Make those that lack nothing whole, then the indexes that had waited for them.
+
+    Returns how many. What does not succeed now, housekeeping tries again.
+    """
+    count, wave = 0, set(artifact_ids)
+    for _level in range(nesting.MAX_DEPTH):
+        whole = {pk for pk in _ready(wave) if _try_to_finish(pk)}
+        count += len(whole)
+        parents = ArtifactReference.objects.filter(child_id__in=whole)
+        wave = set(parents.values_list("parent_id", flat=True))
+        if not wave:
+            break
+    return count
+
+
+def unfinished() -> set[int]:
+    """Return what lacks nothing and is not whole yet: somebody was interrupted."""
+    return _ready(None)
+
+
+def _ready(ids: set[int] | None) -> set[int]:
+    partial = ArtifactReference.objects.filter(parent=OuterRef("pk"), child__is_complete=False)
+    rows = Artifact.objects.live().filter(
+        ~Exists(AbsentPart.objects.filter(artifact=OuterRef("pk"))),
+        ~Exists(partial),
+        is_complete=False,
+    )
+    if ids is not None:
+        rows = rows.filter(pk__in=ids)
+    return set(rows.values_list("pk", flat=True))
+
+
+def _try_to_finish(artifact_id: int) -> bool:
+    rows = Artifact.objects.live().select_related("repository__project", "body")
+    artifact = rows.filter(pk=artifact_id, is_complete=False).first()
+    if artifact is None:
+        return False
+    try:
+        return _finish(artifact)
+    except (BlobMissingError, DomainError, RegistryError) as error:
+        logger.info("%s is not whole yet: %s", artifact.digest, error)
+        return False
+
+
+def _finish(artifact: Artifact) -> bool:
+    repository, manifest = artifact.repository, _manifest(artifact)
+    needed = set(ArtifactBlob.objects.filter(artifact=artifact).values_list("blob_id", flat=True))
+    children = ArtifactReference.objects.filter(parent=artifact)
+    needed |= set(children.values_list("child__body_id", flat=True))
+    pins = blobs.pin(repository, manifest.digest, needed)
+    registry.put_manifest(
+        repository.registry_name, manifest.digest, manifest.media_type, manifest.content
+    )
+    facts = _facts(repository, manifest)
+    hit("proxy.stored")
+    return transactions.run(lambda: _commit(artifact, manifest, facts, pins))
+
+
+def _facts(repository: Repository, manifest: Manifest) -> ImageFacts:
+    if manifest.config is None or not manifest.is_described:
+        return ImageFacts()
+    limit = image_config.MAX_CONFIG_BYTES
+    content = small_blob(repository.registry_name, manifest.config.digest, limit=limit)
+    return image_config.read(content)
+
+
+def _commit(
+    artifact: Artifact, manifest: Manifest, facts: ImageFacts, pins: dict[str, int]
+) -> bool:
+    repository, now = artifact.repository, timezone.now()
+    usage.lock(repository.project_id)
+    rows = Artifact.objects.live().select_for_update(of=("self",), no_key=True)
+    locked = rows.filter(pk=artifact.pk, is_complete=False).first()
+    if locked is None:
+        return False
+    blobs.hold_pins(pins, now)
+    kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.PRESENT
+    statements.run(
+        blobs.linked(repository, [manifest.digest], kind, state, now),
+        blobs.sized(manifest.digest, len(manifest.content)),
+    )
+    locked.is_complete = True
+    locked.os, locked.architecture, locked.variant = facts.os, facts.architecture, facts.variant
+    locked.author, locked.built_at, locked.config = facts.author, facts.built_at, facts.config
+    locked.save(
+        update_fields=[
+            *("is_complete", "os", "architecture", "variant"),
+            *("author", "built_at", "config"),
+        ]
+    )
+    outbox.emit(
+        "artifact.pushed",
+        f"repository:{repository.pk}",
+        repository=repository.name,
+        digest=manifest.digest,
+        tag=locked.tags.order_by("name").values_list("name", flat=True).first() or "",
+        actor=SYSTEM_ACTOR.principal.name,
+    )
+    return True
