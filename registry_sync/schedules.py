@@ -6,6 +6,7 @@ once. After a pause the latest slot runs once, not each of those that were misse
 
 import datetime
 import logging
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -110,8 +111,16 @@ def set_enabled(schedule_id: int, *, is_enabled: bool, actor: Actor) -> Schedule
     return schedule
 
 
-def ensure(defaults: Mapping[str, str]) -> None:
-    """Make the schedules of the system's own kinds that are missing."""
+def ensure(defaults: Mapping[str, str], first: Mapping[str, str]) -> None:
+    """Make the schedules of the system's own kinds that are missing.
+
+    Those of ``first`` only where there is no schedule at all yet, which is a new installation: they
+    may be taken away for good. An M stands for a minute that is chosen now: not every Moorage is to
+    set its storage to work at the same time.
+    """
+    if not Schedule.objects.exists():
+        for kind, cron in first.items():
+            put(kind, cron=cron.replace("M", str(secrets.randbelow(60))), actor=SYSTEM_ACTOR)
     known = set(Schedule.objects.filter(kind__in=defaults).values_list("kind", flat=True))
     for kind in defaults.keys() - known:
         put(kind, cron=defaults[kind], actor=SYSTEM_ACTOR)

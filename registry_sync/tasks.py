@@ -74,6 +74,8 @@ DEFAULT_SCHEDULES = {
     storage_figures.KIND: "0 50 1 * * *",
     tag_history.KIND: "0 53 2 * * *",
 }
+# What a new Moorage begins with; administrators may take it away.
+FIRST_SCHEDULES = {garbage.KIND: "0 M 4 * * *"}
 # Who is told of which events.
 CONSUMERS: relay.Consumers = {
     "artifact.pushed": [image_analysis.on_push, changes.on_event],
@@ -108,7 +110,7 @@ def check_registries() -> None:
 @shared_task
 def tick() -> None:
     """Fire what is due, find what the broker lost, tell what happened."""
-    schedules.ensure(DEFAULT_SCHEDULES)
+    schedules.ensure(DEFAULT_SCHEDULES, FIRST_SCHEDULES)
     for execution in schedules.fire_due(KINDS):
         logger.info("Execution %s (%s) is due.", execution.pk, execution.kind)
     wake(executions.sweep(KINDS))

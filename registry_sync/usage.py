@@ -60,7 +60,7 @@ def added(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> li
         "ON CONFLICT (project_id, digest) DO NOTHING RETURNING size",
     )
     total = sum(size for (size,) in statements.run(counted))
-    limit = _in_force(project.storage_limit)
+    limit = in_force(project.storage_limit)
     quota.require_room(used=usage.used_bytes, added=total, limit=limit)
     if not total:
         return []
@@ -81,7 +81,7 @@ def added(usage: ProjectUsage, project: Project, sizes: Mapping[str, int]) -> li
 _SET_USED = "UPDATE registry_sync_projectusage SET used_bytes = %s WHERE project_id = %s"
 
 
-def _in_force(limit: int) -> int:
+def in_force(limit: int) -> int:
     """The project's limit, or none where the system's quotas are switched off."""
     return limit if limit >= 0 and configuration.is_quota_enforced() else -1
 
@@ -92,7 +92,7 @@ def require_room(project_id: int, sizes: Mapping[str, int]) -> None:
         "storage_limit", "usage__used_bytes"
     )
     stored_limit, used = project.get()
-    limit = _in_force(stored_limit)
+    limit = in_force(stored_limit)
     if limit >= 0:
         added = sum(sizes[digest] for digest in _new_in(project_id, sizes))
         quota.require_room(used=used or 0, added=added, limit=limit)
@@ -109,7 +109,7 @@ def require_upload(project_id: int, mount: Mapping[str, int]) -> None:
         return
     project = Project.objects.filter(pk=project_id)
     limit, used = project.values_list("storage_limit", "usage__used_bytes").get()
-    quota.require_any_room(used=used or 0, limit=_in_force(limit))
+    quota.require_any_room(used=used or 0, limit=in_force(limit))
 
 
 def _new_in(project_id: int, sizes: Mapping[str, int]) -> list[str]:

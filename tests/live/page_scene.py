@@ -73,7 +73,7 @@ def make(project_name: str) -> dict[str, str]:
     registry, policy, replication_run = _replication(project, actor)
     proxy = _proxy(project_name, registry, actor)
     # The worker makes them with its first tick, which may be to come.
-    schedules.ensure(tasks.DEFAULT_SCHEDULES)
+    schedules.ensure(tasks.DEFAULT_SCHEDULES, tasks.FIRST_SCHEDULES)
     page_intruders.push(image)
     page_intruders.live(project, admin, actor)
     for number in (run.pk, replication_run):

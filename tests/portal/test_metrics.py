@@ -7,9 +7,16 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import executions, garbage_counters, queues, remote_registries
+from registry_sync import (
+    executions,
+    garbage_claims,
+    garbage_counters,
+    garbage_figures,
+    queues,
+    remote_registries,
+)
 from registry_sync.garbage_counters import Counter
-from registry_sync.models import RemoteRegistry, ReplicationChange, ReplicationPolicy
+from registry_sync.models import Blob, RemoteRegistry, ReplicationChange, ReplicationPolicy
 from registry_sync.remote_registries import Address
 from registry_sync.replication import policies
 from registry_sync.replication.policies import Terms
@@ -71,6 +78,25 @@ def test_figures_of_replication_are_told() -> None:
     (waited,) = [line for line in lines if line.startswith("moorage_replication_waiting_seconds{")]
     assert 300 <= float(waited.rpartition(" ")[2]) < 400
     assert not [line for line in lines if line.startswith("moorage_replication_success_age_")]
+
+
+def test_the_oldest_removal_is_as_old_as_its_beginning() -> None:
+    now = timezone.now()
+    blob = make_blob(age=datetime.timedelta(days=2))
+    claim = garbage_claims.claim([blob.digest], owner="test", before=now)
+    assert claim.sizes
+    Blob.objects.update(claimed_at=now - datetime.timedelta(seconds=90))
+    # Its lease goes on, and somebody else goes on with it: it is as old as before.
+    assert garbage_figures.health(now).oldest_removal == 90
+    Blob.objects.update(claimed_until=now - datetime.timedelta(seconds=1))
+    assert garbage_claims.take_over(owner="another")
+    assert garbage_figures.health(now).oldest_removal == 90
+    # One that is over has no beginning.
+    Blob.objects.update(claimed_until=now - datetime.timedelta(seconds=1))
+    for taken in garbage_claims.take_over(owner="another").values():
+        garbage_claims.release(taken)
+    assert garbage_figures.health(now).oldest_removal == 0
+    assert Blob.objects.get().claimed_at is None
 
 
 def test_nobody_else_is_told() -> None:

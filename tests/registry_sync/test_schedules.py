@@ -152,8 +152,22 @@ class TestFiring:
 
     def test_defaults_are_made_once(self) -> None:
         for _time in range(2):
-            schedules.ensure({"test": HOURLY})
+            schedules.ensure({"test": HOURLY}, {})
         assert Schedule.objects.count() == 1
+
+    def test_a_new_moorage_has_more_which_may_be_taken_away(self) -> None:
+        schedules.ensure({"test": HOURLY}, {"free": "0 M 4 * * *"})
+        second, minute, hour, *_days = Schedule.objects.get(kind="free").cron.split()
+        assert (second, hour) == ("0", "4")
+        assert 0 <= int(minute) < 60
+        schedules.remove("free", actor=SYSTEM_ACTOR)
+        schedules.ensure({"test": HOURLY}, {"free": "0 M 4 * * *"})
+        assert not Schedule.objects.filter(kind="free").exists()
+
+    def test_one_that_grew_up_without_them_gets_none(self) -> None:
+        put()
+        schedules.ensure({"test": HOURLY}, {"free": "0 M 4 * * *"})
+        assert not Schedule.objects.filter(kind="free").exists()
 
 
 @pytest.mark.django_db(transaction=True)

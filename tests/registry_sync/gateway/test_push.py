@@ -1,15 +1,17 @@
 """Pushing manifests through all seven steps."""
 
+import datetime
 from functools import partial
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import projects
 from accounts.models import AuditEntry, OutboxEvent, Project, User
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import blobs
+from registry_sync import blobs, garbage_counters
 from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.gateway import manifests as view
 from registry_sync.models import (
@@ -317,6 +319,24 @@ class TestRefusedByTheRegistry:
         assert link.state == RepositoryBlob.State.EXPECTED
         assert nothing_happened()
         assert bob_app.head(f"team/app/blobs/{lost}").status_code == 404
+        # The client had been told that it is here.
+        assert garbage_counters.counts()["unknown_after_head"] == 1
+
+    def test_what_nobody_was_told_is_no_broken_promise(
+        self, bob_app: Caller, image: Image, app: Repository, registry: FakeRegistry
+    ) -> None:
+        lost = digest_of(image.blobs[1])
+        registry.links.discard(("team/app", lost))
+        links = RepositoryBlob.objects.filter(digest=lost)
+        links.update(state=RepositoryBlob.State.EXPECTED)
+        assert error_of(put(bob_app, image)) == (400, "MANIFEST_BLOB_UNKNOWN")
+        assert error_of(put(bob_app, make_image())) == (400, "MANIFEST_BLOB_UNKNOWN")
+        # Told, and a grace ago.
+        long_ago = timezone.now() - datetime.timedelta(days=2)
+        links.update(state=RepositoryBlob.State.PRESENT, touched_at=long_ago)
+        Blob.objects.filter(digest=lost).update(state=Blob.State.DELETING)
+        assert error_of(put(bob_app, image)) == (400, "MANIFEST_BLOB_UNKNOWN")
+        assert garbage_counters.counts()["unknown_after_head"] == 0
 
     def test_all_missing_blobs_are_sent_again_at_once(
         self, bob_app: Caller, image: Image, app: Repository, registry: FakeRegistry

@@ -7,7 +7,15 @@ import pytest
 from accounts.models import Configuration, Project, User
 from registry_sync.client.errors import RegistryUnavailableError
 from registry_sync.models import Blob, Repository, RepositoryBlob
-from tests.factories import digest_of, make_image, make_repository, push_image, some_digest
+from tests.factories import (
+    digest_of,
+    make_blob,
+    make_image,
+    make_link,
+    make_repository,
+    push_image,
+    some_digest,
+)
 from tests.fakes import FakeRegistry
 from tests.registry_sync.gateway.conftest import Caller, Sign, error_of
 
@@ -228,6 +236,17 @@ class TestQuota:
     ) -> None:
         self.limit(team, used + 1)
         assert caller.call("POST", UPLOADS).status_code == 202
+
+    def test_an_upload_is_403_while_more_lies_unused_than_the_limit(
+        self, caller: Caller, team: Project, used: int, registry: FakeRegistry
+    ) -> None:
+        self.limit(team, used + 10)
+        blob = make_blob(size=used + 11)
+        make_link(make_repository(team, "left over"), blob.digest)
+        answer = caller.call("POST", UPLOADS)
+        assert error_of(answer) == (403, "DENIED")
+        assert f"{used + 11} bytes were sent" in answer.content.decode()
+        assert registry.calls == []
 
     def test_a_mount_that_does_not_fit_is_403_and_says_by_how_much(
         self, caller: Caller, team: Project, used: int, registry: FakeRegistry
