@@ -68,12 +68,15 @@ class AmazonRegistry(ManagedRegistry):
 
     def prepare(self, repository: str) -> None:
         """Make the repository where it is missing: ECR takes no push into one that is not there."""
+        if repository in self._prepared:
+            return
         try:
             self._call("DescribeRepositories", repositoryNames=[repository])
         except RegistryRejectedError as error:
             if error.code != "RepositoryNotFoundException":
                 raise
             self._create(repository)
+        self._prepared.add(repository)
 
     def repositories(self) -> Iterator[str]:
         """Yield every repository's name."""

@@ -19,8 +19,11 @@ class HarborRegistry(ManagedRegistry):
     def prepare(self, repository: str) -> None:
         """Make the project where it is missing."""
         project = repository.partition("/")[0]
+        if project in self._prepared:
+            return
         if not self.has_project(project):
             self.make_project(project)
+        self._prepared.add(project)
 
     def has_project(self, name: str) -> bool:
         """Return whether there is a project of that name."""

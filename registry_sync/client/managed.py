@@ -37,6 +37,12 @@ class Described:
 class ManagedRegistry(RemoteRegistry):
     """Any registry of the specification; for one thread."""
 
+    def __init__(self, url: str, **options: Any) -> None:
+        """As every client's."""
+        super().__init__(url, **options)
+        # What was found or made by ``prepare``; a client that failed is not used again.
+        self._prepared: set[str] = set()
+
     @classmethod
     def is_place(cls, url: str) -> bool:
         """Whether a registry of this kind may be at an address."""

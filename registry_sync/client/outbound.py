@@ -33,6 +33,8 @@ from registry_sync.client.pace import READ_SECONDS, PacedAnswer
 CONNECT_SECONDS = 5
 _PORTS = {"http": 80, "https": 443}
 _LEFT_BYTES = 64 * 1024
+# What is read of a body at once to be sent; urllib3's own 16 KiB cost four times the turns.
+_SENT_BYTES = 64 * 1024
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -249,6 +251,7 @@ class _Adapter(HTTPAdapter):
         """Called by requests."""
         if self.tls is not None:
             options["ssl_context"] = self.tls
+        options["blocksize"] = _SENT_BYTES
         super().init_poolmanager(*arguments, **options)
         manager: PoolManager = self.poolmanager
         manager.pool_classes_by_scheme = _pools(self.reach)
