@@ -80,7 +80,7 @@ def test_a_project_from_making_to_deleting(
     keys.type(page.locator("[name=username]"), "admin")
     keys.type(page.locator("[name=password]"), stack.admin_password)
     keys.send()
-    page.wait_for_url(stack.url + "/")
+    page.wait_for_url(lambda url: "/account/" not in url)
 
     name = f"keys-{secrets.token_hex(4)}"
     somebody.visit("/p/")
@@ -152,7 +152,7 @@ class Letterbox:
         return "250 OK"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def letterbox() -> Iterator[tuple[Letterbox, int]]:
     """A mail server, and its port."""
     box, port = Letterbox(), free_port()
@@ -162,34 +162,40 @@ def letterbox() -> Iterator[tuple[Letterbox, int]]:
     controller.stop()
 
 
+@pytest.fixture(scope="module")
+def own(
+    tmp_path_factory: pytest.TempPathFactory, letterbox: tuple[Letterbox, int]
+) -> Iterator[Stack]:
+    """A Moorage that sends mail and into which nothing was pushed."""
+    home = tmp_path_factory.mktemp("own") / "home"
+    running = Stack(home, MOORAGE_EMAIL_URL=f"smtp://127.0.0.1:{letterbox[1]}").start()
+    yield running
+    running.stop()
+
+
 def test_a_forgotten_password(
-    chromium: Browser, tmp_path: Path, letterbox: tuple[Letterbox, int]
+    chromium: Browser, own: Stack, letterbox: tuple[Letterbox, int]
 ) -> None:
-    box, port = letterbox
-    own = Stack(tmp_path / "home", MOORAGE_EMAIL_URL=f"smtp://127.0.0.1:{port}").start()
-    try:
-        made = own.request(
-            "POST",
-            "/api/v2.0/users",
-            json={
-                "username": "dana",
-                "email": "dana@example.com",
-                "realname": "Dana",
-                "password": "The-first-Password-1",
-            },
-            auth=("admin", own.admin_password),
-        )
-        assert made.status_code == 201, made.text
-        somebody = visitor(chromium, own)
-        _ask_and_choose(somebody, box)
-        assert somebody.complaints == []
-        somebody.context.close()
-        for password, status in (("The-first-Password-1", 401), ("the second password 2", 200)):
-            answer = own.get("/api/v2.0/users/current", auth=("dana", password))
-            assert answer.status_code == status
-        assert "mrg_rst_" not in own.logs()
-    finally:
-        own.stop()
+    made = own.request(
+        "POST",
+        "/api/v2.0/users",
+        json={
+            "username": "dana",
+            "email": "dana@example.com",
+            "realname": "Dana",
+            "password": "The-first-Password-1",
+        },
+        auth=("admin", own.admin_password),
+    )
+    assert made.status_code == 201, made.text
+    somebody = visitor(chromium, own)
+    _ask_and_choose(somebody, letterbox[0])
+    assert somebody.complaints == []
+    somebody.context.close()
+    for password, status in (("The-first-Password-1", 401), ("the second password 2", 200)):
+        answer = own.get("/api/v2.0/users/current", auth=("dana", password))
+        assert answer.status_code == status
+    assert "mrg_rst_" not in own.logs()
 
 
 def _ask_and_choose(somebody: Visitor, box: Letterbox) -> None:
@@ -209,3 +215,120 @@ def _ask_and_choose(somebody: Visitor, box: Letterbox) -> None:
     page.locator("#id_password").fill("the second password 2")
     page.get_by_role("button", name="Set the password").click()
     page.wait_for_url("**/account/sign-in")
+
+
+# --- The first run, a developer's day, a team's administrator -------------------------------------
+
+
+def test_from_the_first_sign_in_to_the_first_push(
+    chromium: Browser, own: Stack, image: Path
+) -> None:
+    somebody = visitor(chromium, own)
+    page = somebody.visit("/")
+    _sign_in(page, own.admin_password)
+    page.wait_for_url("**/setup")
+    page.get_by_role("link", name="Password and language").click()
+    page.locator("#id_current").fill(own.admin_password)
+    own.admin_password = "a password of our own 3"
+    page.locator("#id_password").fill(own.admin_password)
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.locator("main")).to_contain_text("Sign in with the new one.")
+    _sign_in(page, own.admin_password)
+    page.wait_for_url("**/setup")
+    page.get_by_role("link", name="Address and storage").click()
+    expect(page.locator("main")).to_contain_text("Your browser and docker come by the same address")
+    expect(page.locator("main")).to_contain_text("The registry answers.")
+    page.get_by_role("link", name="Go on").click()
+    page.locator("#id_name").fill("shop")
+    page.get_by_role("button", name="Make the project").click()
+    page.wait_for_url("**/setup?step=push&project=shop")
+    expect(page.locator("main")).to_contain_text(f"docker push {own.address}/shop/alpine:3.22")
+    expect(page.get_by_text("Waiting for the first push")).to_be_visible()
+    # Put off, and taken up again.
+    page.get_by_role("button", name="Skip for now").click()
+    page.get_by_role("link", name="Go on with the set-up").click()
+    expect(page.get_by_text("Waiting for the first push")).to_be_visible()
+    assert own.push(image, "shop/alpine:3.22", password="wrong").returncode != 0
+    expect(page.locator("#waiting")).to_contain_text("failed to sign in as admin")
+    assert own.push(image, "shop/alpine:3.22").returncode == 0
+    expect(page.get_by_role("heading", name="The first image is here")).to_be_visible()
+    expect(page.locator("#content")).to_contain_text("shop/alpine:3.22")
+    expect(page.locator("#content")).to_contain_text(f"docker pull {own.address}/shop/alpine:3.22")
+    page.get_by_role("button", name="Finish the set-up").click()
+    page.wait_for_url(own.url + "/")
+    expect(page.locator("main")).to_contain_text("shop/alpine")
+    wait_for(lambda: "1 pushes in 30 days" in somebody.visit("/").content(), "the push's count")
+    assert [text for text in somebody.complaints if "401" not in text] == []
+    somebody.context.close()
+
+
+def _sign_in(page: Page, password: str) -> None:
+    page.locator("[name=username]").fill("admin")
+    page.locator("[name=password]").fill(password)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(lambda url: "/account/" not in url)
+
+
+def test_a_day_of_a_developer(chromium: Browser, stack: Stack, image: Path) -> None:
+    name = f"day-{secrets.token_hex(4)}"
+    auth = ("admin", stack.admin_password)
+    made = stack.request("POST", "/api/v2.0/projects", json={"project_name": name}, auth=auth)
+    assert made.status_code == 201, made.text
+    assert stack.push(image, f"{name}/payments/api:1.4.2").returncode == 0
+    somebody = visitor(chromium, stack)
+    page = somebody.sign_in()
+    page.keyboard.press("ControlOrMeta+k")
+    page.keyboard.type(f"{name}/payments/api:1.4.2")
+    page.locator("#mo-found").get_by_text("1.4.2").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(f"{name}/payments/api"))
+    expect(page.locator("main")).to_contain_text(
+        f"docker pull {stack.address}/{name}/payments/api:1.4.2"
+    )
+    expect(page.locator("main")).to_contain_text("admin")
+    page.locator("main .mo-cmd .mo-copy").first.click()
+    expect(page.locator("#mo-live")).not_to_be_empty()
+    # It is kept at hand, and the feed tells of it.
+    somebody.visit(f"/p/{name}/payments/api")
+    page.get_by_role("button", name="Pin to home").click()
+    somebody.visit("/")
+    page.locator(".mo-pinned").get_by_role("link", name=f"{name}/payments/api").click()
+    somebody.visit(f"/p/{name}/-/activity")
+    expect(page.locator("#rows")).to_contain_text(f"admin pushed {name}/payments/api:1.4.2")
+    assert somebody.complaints == []
+    somebody.context.close()
+
+
+def test_a_team_and_what_it_keeps(chromium: Browser, stack: Stack, image: Path) -> None:
+    name = f"team-{secrets.token_hex(4)}"
+    user = {
+        "username": f"{name}-dana",
+        "email": f"{name}@example.com",
+        "realname": "Dana",
+        "password": "The-first-Password-1",
+    }
+    auth = ("admin", stack.admin_password)
+    for path, body in (("projects", {"project_name": name}), ("users", user)):
+        made = stack.request("POST", f"/api/v2.0/{path}", json=body, auth=auth)
+        assert made.status_code == 201, made.text
+    for tag in ("v1", "v2", "v3"):
+        assert stack.push(image, f"{name}/app:{tag}").returncode == 0
+    somebody = visitor(chromium, stack)
+    somebody.sign_in()
+    page = somebody.visit(f"/p/{name}/-/members")
+    page.locator("#id_username").fill(f"{name}-dana")
+    page.locator("main form:has(#id_username) button[type=submit]").click()
+    expect(page.locator("main table")).to_contain_text(f"{name}-dana")
+    somebody.visit(f"/p/{name}/-/activity?kind=people")
+    expect(page.locator("#rows")).to_contain_text(f"admin added the member {name}: {name}-dana")
+    # What a rule would remove is shown while it is typed, before anything is saved.
+    somebody.visit(f"/p/{name}/-/retention")
+    kept = page.locator("#preview .mo-verdict .mo-ok")
+    expect(kept).to_have_text("3")
+    page.locator("input[name$=number]").first.fill("1")
+    page.locator("[name=is_harbor]").check()
+    expect(page.locator("#preview")).to_contain_text("app")
+    tags = stack.get(f"/api/v2.0/projects/{name}/repositories/app/artifacts", auth=auth)
+    assert len(tags.json()[0]["tags"]) == 3
+    assert somebody.complaints == []
+    somebody.context.close()
