@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.errors import Conflict
@@ -24,7 +24,9 @@ from registry_sync.models import (
     Replica,
     ReplicationChange,
     ReplicationPolicy,
+    State,
     Tag,
+    Task,
 )
 from registry_sync.replication import filters, lineage
 from registry_sync.replication.policies import KIND
@@ -32,6 +34,8 @@ from registry_sync.replication.policies import KIND
 # A tag that is pushed again within this waits for its last push, but not for ever.
 REST = datetime.timedelta(seconds=1.5)
 _LONGEST = datetime.timedelta(seconds=15)
+# After a plan that could not be made.
+_PAUSE = datetime.timedelta(minutes=5)
 # What one run looks at.
 _BATCH = 1000
 
@@ -138,20 +142,24 @@ def _note(
         same.filter(chosen).update(count=F("count") + 1, last_at=now, via=via[:255])
 
 
-def due(policy_id: int | None = None) -> list[ReplicationChange]:
-    """Return what has come to rest, of one policy or of all, the first of it first."""
+def due(policy_id: int) -> list[ReplicationChange]:
+    """Return what of a policy has come to rest, the first of it first."""
+    return list(_rested().filter(policy=policy_id).order_by("pk")[:_BATCH])
+
+
+def _rested() -> QuerySet[ReplicationChange]:
     now = timezone.now()
     rested = Q(last_at__lte=now - REST) | Q(first_at__lte=now - _LONGEST)
-    rows = ReplicationChange.objects.filter(rested, policy__is_enabled=True)
-    if policy_id is not None:
-        rows = rows.filter(policy=policy_id)
-    return list(rows.order_by("pk")[:_BATCH])
+    return ReplicationChange.objects.filter(rested, policy__is_enabled=True)
 
 
 def start_due() -> list[int]:
     """Make a run of each policy that has something to look at and does not run; return them."""
     made = []
-    for policy_id in sorted({row.policy_id for row in due()}):
+    policies = _rested().order_by("policy_id").values_list("policy_id", flat=True).distinct()
+    for policy_id in list(policies):
+        if _has_just_failed(policy_id):
+            continue
         try:
             execution = executions.create(
                 KIND,
@@ -164,6 +172,14 @@ def start_due() -> list[int]:
             continue  # It runs; what came since waits for its end.
         made.append(execution.pk)
     return made
+
+
+def _has_just_failed(policy_id: int) -> bool:
+    """Whether the last plan could not be made, or was stopped: the next would end no better now."""
+    runs = Execution.objects.filter(kind=KIND, policy_id=policy_id, parameters__changes=True)
+    last = runs.order_by("-pk").values_list("pk", flat=True).first()
+    ended = Task.objects.filter(execution=last, subject="", state__in=[State.FAILED, State.STOPPED])
+    return ended.filter(finished_at__gt=timezone.now() - _PAUSE).exists()
 
 
 def forget(seen: Iterable[ReplicationChange]) -> None:

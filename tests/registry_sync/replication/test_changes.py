@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.errors import BadRequest, Conflict
+from accounts.errors import BadRequest, Conflict, Denied
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR, Actor
 from registry_sync import copying, executions, relay, trash
+from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.models import (
     Artifact,
     Execution,
@@ -90,6 +91,24 @@ def test_one_run_at_a_time_and_what_comes_meanwhile_waits(there: There, push: Pu
     assert ReplicationChange.objects.exists()
     executions.stop(busy.pk, actor=SYSTEM_ACTOR)
     assert len(settle()) == 1
+    assert there.tagged
+
+
+def test_a_plan_that_failed_is_not_tried_again_at_once(there: There, push: Push) -> None:
+    policy = listening()
+    push(make_image("one"), "v1")
+    there.failure = RegistryRejectedError(401, "UNAUTHORIZED")
+    with pytest.raises(Denied):
+        settle()
+    run = Execution.objects.get(policy_id=policy)
+    now = timezone.now()
+    Task.objects.filter(execution=run).update(state="failed", finished_at=now)
+    Execution.objects.filter(pk=run.pk).update(state="failed", finished_at=now)
+    there.failure = None
+    assert settle() == []
+    assert ReplicationChange.objects.exists(), "it is not forgotten"
+    Task.objects.filter(execution=run).update(finished_at=now - datetime.timedelta(minutes=6))
+    settle()
     assert there.tagged
 
 
