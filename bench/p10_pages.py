@@ -2,6 +2,9 @@
 
 ``bench.seed`` fills the database; every list is then asked for one at a time by an administrator,
 through nginx. CPU is the web process's, beside that of ``bench.minimal`` under the same server.
+
+``python -m bench.p10_pages`` measures all of them at full size, ``python -m bench.p10_pages 0.2 /
+"/search?q=1.1"`` the two named at a fifth. The last column is the goal of home and search.
 """
 
 import json
@@ -19,7 +22,9 @@ from bench.harness import cpu_seconds, emit, moorage
 from tests.live.stack import ROOT, Stack, environment, free_port, wait_for
 from tests.postgres import cluster
 
-REQUESTS = 40
+REQUESTS = 30
+# Server time of home and search at full size, p95 in ms; the other pages have no such goal.
+SERVER_GOAL = 100
 API = "/api/v2.0"
 IMAGES = f"{API}/projects/p00000/repositories/r00000/artifacts"
 DEEP = "page=101&page_size=100"
@@ -56,6 +61,7 @@ LISTS = [
 ]
 PAGES = [
     "/",
+    "/activity",
     "/p/",
     "/p/p00000",
     "/p/p00000/-/overview",
@@ -66,6 +72,8 @@ PAGES = [
     "/p/p00000/-/labels",
     "/p/p00000/r00000",
     "/search?q=r0001",
+    "/search?q=1",
+    "/search?q=1.1",
     "/search?q=p00000+1.1.1",
     "/search?q=no-such-name",
     "/admin/users",
@@ -73,7 +81,16 @@ PAGES = [
     "/admin/robots",
     "/admin/quotas",
     "/admin/labels",
+    "/admin/storage",
+    "/admin/garbage",
+    "/admin/trash",
+    "/admin/replication",
+    "/admin/registries",
+    "/admin/settings",
     "/jobs/",
+    "/jobs/schedules",
+    "/account/preferences",
+    "/account/security",
 ]
 
 
@@ -87,30 +104,37 @@ def main() -> None:
 
 def _measured(stack: Stack, database: str) -> None:
     variables = environment(stack.home, stack.port, **stack.settings)
-    seeded = _python(variables, "-m", "bench.seed", *sys.argv[1:])
-    queries = json.loads(_python(variables, "-m", "bench.queries", *LISTS, *PAGES))
+    scale, *named = sys.argv[1:] or ["1"]
+    paths = named or [*LISTS, *PAGES]
+    seeded = _python(variables, "-m", "bench.seed", scale)
+    queries = json.loads(_python(variables, "-m", "bench.queries", *paths))
     with _minimal(variables) as (url, pid):
         least = _cpu_and_times(requests.Session(), f"{url}/repositories/1000", pid)[0]
     lines = [
         f"{seeded.strip()}. The minimal view: {least * 1e3:.2f} ms of CPU.",
         "",
-        "| List or page | Queries | CPU in ms | × the minimal view | Goal | p95 in ms |",
-        "|---|---|---|---|---|---|",
+        "| List or page | Queries | CPU in ms | × the minimal view | Goal | p95 in ms | Goal |",
+        "|---|---|---|---|---|---|---|",
     ]
     web = next(pid for pid in _webs(stack))
     api, browser = requests.Session(), signed_in(stack)
     api.trust_env = False
     api.auth = ("admin", stack.admin_password)
-    for path in [*LISTS, *PAGES]:
+    for path in paths:
         session = api if path.startswith(API) else browser
         cpu, times = _cpu_and_times(session, stack.url + path, web)
         goal = 3 if session is api else 6
         p95 = sorted(times)[int(len(times) * 0.95) - 1]
         lines.append(
             f"| `{path.removeprefix(API)}` | {queries[path]} | {cpu * 1e3:.1f} "
-            f"| {cpu / least:.1f} | ≤ {goal} | {p95 * 1e3:.0f} |"
+            f"| {cpu / least:.1f} | ≤ {goal} | {p95 * 1e3:.0f} | {_time_goal(path)} |"
         )
     emit("P10", f"P10: lists and pages, {database}", lines)
+
+
+def _time_goal(path: str) -> str:
+    is_meant = path == "/" or path.startswith("/search")
+    return f"≤ {SERVER_GOAL}" if is_meant else ""
 
 
 def _cpu_and_times(session: requests.Session, url: str, pid: int) -> tuple[float, list[float]]:
