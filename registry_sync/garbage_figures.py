@@ -26,8 +26,10 @@ class Reclaimable:
     # When the first of ``later`` is out of its grace.
     later_at: datetime.datetime | None
     trash_bytes: int
-    # Now, unless there is too much to count for a page: then the end of the last run.
-    measured_at: datetime.datetime
+    # Now, unless there is too much to count for a page: then the end of the last run, if any.
+    measured_at: datetime.datetime | None
+    # Whether they were counted for this page; ``later`` is known only then.
+    is_current: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def reclaimable(kind: str) -> Reclaimable:
     now = timezone.now()
     trash = TrashEntry.objects.restorable(now).aggregate(size=Sum("freed_bytes"))["size"] or 0
     if Blob.objects.count() > _COUNTED_ANEW:
-        return _of_last_run(kind, trash, now)
+        return _of_last_run(kind, trash)
     later, later_at = garbage_candidates.reclaimable_later(now)
     limit = statements.moment(garbage_candidates.old_before(now))
     ((count, size),) = statements.run_once(Statement(_NOW, [limit]))
@@ -64,7 +66,7 @@ AND NOT EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest
 """
 
 
-def _of_last_run(kind: str, trash: int, now: datetime.datetime) -> Reclaimable:
+def _of_last_run(kind: str, trash: int) -> Reclaimable:
     """What the last run found and left."""
     tasks = Task.objects.filter(kind=kind, finished_at__isnull=False)
     task = tasks.order_by("-finished_at").first()
@@ -73,8 +75,9 @@ def _of_last_run(kind: str, trash: int, now: datetime.datetime) -> Reclaimable:
         max(0, result.get("found", 0) - result.get("digests", 0)),
         max(0, result.get("found_bytes", 0) - result.get("freed_bytes", 0)),
     )
-    at = task.finished_at if task and task.finished_at else now
-    return Reclaimable(left, Totals(0, 0), None, trash, at)
+    return Reclaimable(
+        left, Totals(0, 0), None, trash, task.finished_at if task else None, is_current=False
+    )
 
 
 def health(now: datetime.datetime | None = None) -> Health:

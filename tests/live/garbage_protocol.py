@@ -288,6 +288,7 @@ class Protocol(RuleBasedStateMachine):
                 kind = "manifest" if content == pusher.image.content else "layer"
                 link = Link(pusher.repository.registry_name, kind)  # type: ignore[arg-type]
                 assert shelf.size(digest) is not None or digest in aside, f"{digest} is lost"
+                assert Blob.objects.get(digest=digest).state == Blob.State.LIVE
                 assert shelf.has_link(digest, link) or digest in aside, f"{digest} is unlinked"
 
     def teardown(self) -> None:

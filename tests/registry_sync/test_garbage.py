@@ -1,5 +1,7 @@
 """Collection as a whole: what goes, what stays, what it says, and where it refuses."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from tests.registry_sync.collecting import (
     expire_trash,
     log_of,
     pass_time,
+    resume,
 )
 
 pytestmark = pytest.mark.django_db
@@ -333,6 +336,42 @@ class TestRefusals:
         assert task.state == State.QUEUED
         assert "the storage is not there" in task.message
         assert not Blob.objects.exclude(state=Blob.State.LIVE).exists()
+
+    @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EIO])
+    @pytest.mark.parametrize("is_of_bytes", [True, False])
+    def test_a_storage_that_fails_in_the_middle_loses_nothing(
+        self,
+        shelf: Shelf,
+        app: Repository,
+        monkeypatch: pytest.MonkeyPatch,
+        number: int,
+        *,
+        is_of_bytes: bool,
+    ) -> None:
+        lost = shelf.push(app)
+        discard(app, lost.digest)
+        pass_time()
+        rename, seen = os.rename, []
+
+        def failing(path: str, target: str) -> None:
+            if ("/blobs/" in str(path)) is is_of_bytes and "/aside/" not in str(path):
+                seen.append(path)
+                if len(seen) > 1:
+                    raise OSError(number, os.strerror(number))
+            rename(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", failing)
+            task = collect()
+        assert task.state == State.QUEUED
+        assert os.strerror(number) in task.message
+        assert shelf.holds(app, lost)
+        assert not Blob.objects.exclude(state=Blob.State.LIVE).exists()
+        # What came to live again has a whole grace before it.
+        pass_time()
+        assert resume(task).state == State.SUCCEEDED
+        assert not shelf.holds(app, lost)
+        assert shelf.stray() == []
 
     def test_a_run_while_one_runs(self, shelf: Shelf) -> None:
         executions.create(garbage.KIND, actor=SYSTEM_ACTOR)

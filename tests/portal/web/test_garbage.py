@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.principals import SYSTEM_ACTOR
 from portal.templatetags.portal import size
-from registry_sync import garbage, tasks
+from registry_sync import executions, garbage, garbage_figures, tasks
 from registry_sync.models import Execution, ReportLine, Schedule, State
 from tests.conftest import Cast
 from tests.factories import make_blob, some_digest
@@ -38,6 +39,30 @@ def test_it_tells_what_can_be_reclaimed_now_and_later(admin: User, signed_in: Si
     assert size(3 * 1024 * 1024) in shown
     assert size(5 * 1024 * 1024) in shown
     assert "Nothing was collected yet" in shown
+
+
+def test_what_is_too_much_to_count_for_a_page_is_told_as_the_last_run_left_it(
+    admin: User, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage_figures, "_COUNTED_ANEW", 0)
+    make_blob(age=datetime.timedelta(days=2), size=3 * 1024 * 1024)
+    shown = text_of(signed_in(admin).get(PATH))
+    assert "no run has counted them yet" in shown
+    assert "Reclaimable" not in shown
+    ended = timezone.now() - datetime.timedelta(hours=5)
+    run = executions.create(garbage.KIND, actor=SYSTEM_ACTOR)
+    Execution.objects.update(state=State.SUCCEEDED)
+    run.tasks.update(
+        state=State.SUCCEEDED,
+        finished_at=ended,
+        result={"found": 9, "digests": 7, "found_bytes": 9 * 1024**2, "freed_bytes": 7 * 1024**2},
+    )
+    answer = signed_in(admin).get(PATH)
+    shown = text_of(answer)
+    assert "the figures that the last run ended with" in shown
+    assert ended.isoformat(timespec="seconds")[:16] in answer.content.decode()
+    assert size(2 * 1024 * 1024) in shown
+    assert "inside" not in shown
 
 
 def test_a_dry_run_begins_from_the_page_and_can_be_stopped(
