@@ -109,11 +109,22 @@ def _save(
 
 @transaction.atomic
 def remove(remote: RemoteRegistry, *, actor: Actor) -> None:
-    """Delete a registry. Raises ``PreconditionFailed`` while a policy uses it, ``NotFound``."""
+    """Delete a registry.
+
+    Raises ``PreconditionFailed`` while a policy uses it or it fills a project, ``NotFound``.
+    """
     policy = remote.policies.order_by("name").first()
     if policy is not None:
         raise PreconditionFailed(
             _("The policy %(policy)s uses it; delete that first.") % {"policy": policy.name}
+        )
+    # A project that was deleted for good is filled no more; one in the trash may come back.
+    remote.proxy_caches.filter(project__purged_at__isnull=False).delete()
+    filled = remote.proxy_caches.select_related("project").order_by("project__name").first()
+    if filled is not None:
+        raise PreconditionFailed(
+            _("It fills the project %(project)s; delete that first.")
+            % {"project": filled.project.name}
         )
     if not RemoteRegistry.objects.filter(pk=remote.pk).delete()[0]:
         raise NotFound(_("registry not found"))

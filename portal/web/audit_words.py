@@ -34,6 +34,7 @@ ACTIONS: dict[str, Promise] = {
     "delete_project": _("Project deleted"),
     "restore_project": _("Project restored"),
     "purge_project": _("Deleted project given up"),
+    "fetch_artifact": _("Fetched from the upstream"),
     "create_proxy_cache": _("Project filled from another registry"),
     "update_proxy_cache": _("Bounds towards the upstream changed"),
     "update_layer_policy": _("What is asked of layers changed"),

@@ -168,6 +168,17 @@ def tags(cache: ProxyCache, standing: Standing) -> tuple[list[str], bool]:
         return [], True
 
 
+def bring_referrers(cache: ProxyCache, standing: Standing, digest: str) -> bool:
+    """Fetch what the upstream says is about an artifact; False where it does not say."""
+    try:
+        with places.given_up():
+            manifests.fetch_referrers(cache, standing.path, digest)
+    except RegistryError:
+        statistics.note_proxy(cache.project_id, stale=1)
+        return False
+    return True
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Wait for an upstream without holding up others; tell the client how that failed."""

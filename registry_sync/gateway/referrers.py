@@ -8,6 +8,7 @@ import orjson
 from django.db.models.functions import Length
 from django.http import HttpRequest, HttpResponse
 
+from registry_sync.gateway import proxy
 from registry_sync.gateway.errors import digest_invalid, protocol_view, respond
 from registry_sync.gateway.standing import require_standing
 from registry_sync.gateway.tags import MAX_PAGE, page_size, text_of
@@ -24,12 +25,16 @@ def referrers(request: HttpRequest, name: str, digest: str) -> HttpResponse:
     standing = require_standing(request, name, "pull")
     if not is_digest(digest):
         raise digest_invalid()
+    headers = {}
+    if standing.is_proxy:
+        cache, standing = proxy.placed(standing)
+        headers = proxy.warning(is_stale=not proxy.bring_referrers(cache, standing, digest))
+        standing = proxy.placed(standing)[1]
     found = (
         Artifact.objects.live()
         .filter(repository_id=standing.repository_id or 0, subject_digest=digest)
         .order_by("body_id")
     )
-    headers = {}
     artifact_type = text_of(request, "artifactType")
     if artifact_type:
         found = found.filter(artifact_type=artifact_type)

@@ -25,6 +25,8 @@ from registry_sync.models import Artifact, ProxyCache, ProxyCheck, Repository
 from registry_sync.proxy_cache import arriving, upstreams
 
 _TYPES = IMAGE_TYPES | INDEX_TYPES
+# Signatures, SBOMs: few; each is a request.
+_MAX_REFERRERS = 20
 # One question for all that ask it at a time, in this process; few enough to be kept for good.
 _turns = [threading.Lock() for _number in range(64)]
 
@@ -73,7 +75,24 @@ def find(cache: ProxyCache, path: str, reference: str, *, here: Found | None) ->
             return Found(here.digest, here.media_type, here.content, is_stale=True)
 
 
+def fetch_referrers(cache: ProxyCache, path: str, digest: str) -> None:
+    """Fetch what the upstream says is about an artifact, unless it was asked a moment ago.
+
+    Raises ``RegistryError``.
+    """
+    key = f"referrers of {digest}"
+    if not cache.asks_referrers or _said(cache, path, key) is not None:
+        return
+    with upstreams.asking(cache) as client:
+        about = client.referrers(upstreams.name_of(cache, path), digest)
+    for referrer in about[:_MAX_REFERRERS]:
+        if _kept(cache, path, referrer) is None:
+            _fetch(cache, path, referrer, tag="")
+    _note(cache, path, key, digest)
+
+
 def _ask(cache: ProxyCache, path: str, tag: str, here: Found | None) -> Found | None:
+    found: Found | None
     if here is None:
         found = _fetch(cache, path, tag, tag=tag)
         _note(cache, path, tag, found.digest if found else "")
@@ -85,7 +104,7 @@ def _ask(cache: ProxyCache, path: str, tag: str, here: Found | None) -> Found | 
     if not digest:
         _note(cache, path, tag, "")
         return here if cache.serves_removed else None
-    found: Found | None = here
+    found = here
     if digest != here.digest:
         found = _kept(cache, path, digest)
         if found is not None:
