@@ -100,7 +100,7 @@ class _Look:
 
 
 def _is_image(manifest: Manifest) -> bool:
-    return manifest.is_index or manifest.is_described
+    return manifest.is_index or manifest.is_image
 
 
 def _is_wanted(tag: str, wanted: Filters) -> bool:

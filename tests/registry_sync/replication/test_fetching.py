@@ -15,6 +15,7 @@ from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
 from accounts.projects import Changes
 from registry_sync import executions, remote_registries, trash, upstream
+from registry_sync.client.managed import Described, UnableError
 from registry_sync.models import (
     Artifact,
     Execution,
@@ -34,6 +35,7 @@ from tests.factories import (
     Image,
     descriptor,
     digest_of,
+    make_artifact,
     make_image,
     make_index,
     make_repository,
@@ -54,6 +56,8 @@ class Remote:
         self.about: dict[str, list[str]] = {}
         self.blobs: dict[str, bytes] = {}
         self.catalogue: list[str] | None = None
+        # What a Harbor says of its artifacts; a plain registry says nothing.
+        self.told: dict[str, Described] | None = None
 
     def put(self, name: str, image: Image, *tags: str) -> None:
         """Store an image."""
@@ -64,6 +68,11 @@ class Remote:
     def repositories_in(self, namespace: str) -> Iterator[str]:
         assert self.catalogue is not None, "it was asked for its catalogue"
         yield from self.catalogue
+
+    def described(self, _name: str) -> dict[str, Described]:
+        if self.told is None:
+            raise UnableError
+        return self.told
 
     def tags(self, name: str) -> list[str]:
         return sorted(tag for where, tag in self.tagged if where == name)
@@ -104,11 +113,17 @@ def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) ->
     return made
 
 
-def make_policy(name: str = "base/tool", **terms: object) -> int:
+def make_policy(
+    name: str = "base/tool",
+    *more: dict[str, object],
+    kind: str = "docker-registry",
+    **terms: object,
+) -> int:
+    address = Address("https://there.example", kind)
     there = remote_registries.create(
-        name="there", description="", address=Address("https://there.example"), actor=SYSTEM_ACTOR
+        name="there", description="", address=address, actor=SYSTEM_ACTOR
     )
-    found = ({"type": "name", "value": name},)
+    found = ({"type": "name", "value": name}, *more)
     wanted = Terms("all", there, is_pull=True, filters=found, namespace="team", **terms)  # type: ignore[arg-type]
     return policies.create(wanted, actor=SYSTEM_ACTOR).pk
 
@@ -194,6 +209,34 @@ def test_more_than_belongs_to_an_image_is_refused(
     with pytest.raises(Conflict, match="more than 3"):
         run_all(make_policy())
     assert state() == set()
+
+
+CHART = "application/vnd.cncf.helm.config.v1+json"
+
+
+@pytest.mark.parametrize(("resource", "tags"), [("image", {"v1"}), ("artifact", {"chart"})])
+def test_a_type_is_read_from_the_manifest_where_nobody_tells_it(
+    remote: Remote, resource: str, tags: set[str]
+) -> None:
+    remote.put("base/tool", make_image("one"), "v1")
+    chart = make_artifact(CHART, {"name": "tool"}, ("application/tar+gzip", b"chart", ""))
+    remote.put("base/tool", chart, "chart")
+    run_all(make_policy("base/tool", {"type": "resource", "value": resource}))
+    assert {tag for _path, tag, _digest in state()} == tags
+
+
+@pytest.mark.parametrize(("decoration", "tags"), [("matches", {"v1"}), ("excludes", {"v2"})])
+def test_labels_are_told_by_a_harbor(remote: Remote, decoration: str, tags: set[str]) -> None:
+    one, two = make_image("one"), make_image("two")
+    remote.put("base/tool", one, "v1")
+    remote.put("base/tool", two, "v2")
+    remote.told = {
+        one.digest: Described("IMAGE", frozenset({"ok", "more"})),
+        two.digest: Described("IMAGE", frozenset()),
+    }
+    wanted = {"type": "label", "value": ["ok"], "decoration": decoration}
+    run_all(make_policy("base/tool", wanted, kind="harbor"))
+    assert {tag for _path, tag, _digest in state()} == tags
 
 
 def test_a_project_is_made_where_it_is_missing(remote: Remote, admin: User) -> None:
