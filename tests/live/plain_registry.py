@@ -16,7 +16,7 @@ storage:
   {storage}
   delete: {{enabled: true}}
   redirect: {{disable: true}}
-http: {{addr: "127.0.0.1:{port}", secret: plain}}
+http: {{addr: "{host}:{port}", secret: plain}}
 {auth}
 """
 USERNAME, PASSWORD = "mover", "correct-horse-12"
@@ -28,14 +28,27 @@ _REQUEST = re.compile(r'"(HEAD|GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1" (\d+)
 class PlainRegistry:
     """One that runs."""
 
-    def __init__(self, folder: Path, *, storage: str = "", with_password: bool = False) -> None:
-        """``storage``: the driver's section; a directory below ``folder`` where none is given."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        storage: str = "",
+        with_password: bool = False,
+        host: str = "127.0.0.1",
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """``storage``: the driver's section; a directory below ``folder`` where none is given.
+
+        ``prefix`` runs it where ``host`` is an address.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.root = folder / "storage"
         self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.host = host
+        self.address = f"{host}:{self.port}"
         self.url = f"http://{self.address}"
+        self._prefix = prefix
         self._with_password = with_password
         self._storage = storage or f'filesystem: {{rootdirectory: "{self.root}"}}'
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,10 +62,11 @@ class PlainRegistry:
         if self._with_password:
             (self.folder / "htpasswd").write_text(_HTPASSWD)
             auth = f"auth: {{htpasswd: {{realm: plain, path: {self.folder}/htpasswd}}}}"
-        path.write_text(_CONFIGURATION.format(storage=self._storage, port=self.port, auth=auth))
+        described = {"storage": self._storage, "host": self.host, "port": self.port, "auth": auth}
+        path.write_text(_CONFIGURATION.format(**described))
         with (self.folder / "registry.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [executable, "serve", path], stdout=log, stderr=log, cwd=self.folder
+                [*self._prefix, executable, "serve", path], stdout=log, stderr=log, cwd=self.folder
             )
         wait_for(self._listens, "the plain registry")
         return self
@@ -93,4 +107,4 @@ class PlainRegistry:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "registry.log").read_text()
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.host, self.port)) == 0

@@ -140,40 +140,6 @@ def test_images_indexes_and_signatures_arrive_and_nothing_is_done_twice(
     assert there.has_manifest("mirror/tool", later.digest, types=TYPES)
 
 
-def test_a_registry_that_dies_in_the_middle_costs_no_blob_twice(
-    stack: Stack, ask: Ask, other: PlainRegistry
-) -> None:
-    project, ours = make_project(stack), client_of(stack)
-    layers = tuple(bytes([number]) * 300_000 for number in range(6))
-    image = make_image(unique("slow"), layers=layers)
-    push(ours, f"{project}/app", image, "v1")
-    # About four seconds, of which the first layers take two.
-    policy = make_policy(ask, other, project, speed=450)
-    started = ask("POST", "replication/executions", {"policy_id": policy})
-    path = started.headers["Location"].partition("/v2.0/")[2]
-
-    def stored() -> set[str]:
-        entries = other.requests()
-        return {
-            where.rpartition("digest=")[2]
-            for method, where, status in entries
-            if method == "PUT" and status == 201 and "/blobs/" in where
-        }
-
-    wait_for(lambda: len(stored()) >= 2, "the first layers", patience=30)
-    other.stop()
-    kept = stored()
-    other.start()
-    before = len(other.requests())
-    wait_for(lambda: ask("GET", path).json()["status"] != "InProgress", "the second attempt")
-    shown = ask("GET", path).json()
-    assert shown["status"] == "Succeed", shown
-    there = client_there(other)
-    assert there.tagged_digest(f"{project}/app", "v1", types=TYPES) == image.digest
-    again = [where for method, where, _s in other.requests()[before:] if method == "PUT"]
-    assert not [where for where in again for digest in kept if digest in where]
-
-
 def test_a_wrong_password_is_one_clear_line(stack: Stack, ask: Ask, other: PlainRegistry) -> None:
     project = make_project(stack)
     push(client_of(stack), f"{project}/app", make_image(), "v1")

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
 from registry_sync import remote_registries
+from registry_sync.client import outbound
 from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.client.remote import RemoteRegistry
 from registry_sync.remote_registries import Address
 from tests.registry_sync.strange_registry import Answer, Asked, Server, opener, served
 
@@ -70,6 +73,29 @@ def test_one_that_begins_anew_is_not_mixed(server: Server) -> None:
             came.extend(parts)
     assert b"".join(came) == LONG[:KEPT]
     assert len(ranges) == 4
+
+
+@pytest.mark.parametrize("is_sending", [False, True])
+def test_one_that_takes_and_says_nothing_is_waited_for_so_long(
+    monkeypatch: pytest.MonkeyPatch, *, is_sending: bool
+) -> None:
+    """A link that is cut and swallows everything looks like this."""
+    monkeypatch.setattr(outbound, "READ_SECONDS", 0.2)
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = RemoteRegistry(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    client.pause = lambda _seconds: None
+    began = time.monotonic()
+
+    def ask() -> None:
+        if is_sending:
+            client.put_manifest("a/b", "v1", "application/json", bytes(20_000_000))
+        else:
+            client.tags("a/b")
+
+    with pytest.raises(RegistryUnavailableError, match="does not answer"):
+        ask()
+    listener.close()
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
