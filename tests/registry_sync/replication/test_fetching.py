@@ -234,7 +234,7 @@ def test_labels_are_told_by_a_harbor(remote: Remote, decoration: str, tags: set[
         one.digest: Described("IMAGE", frozenset({"ok", "more"})),
         two.digest: Described("IMAGE", frozenset()),
     }
-    wanted = {"type": "label", "value": ["ok"], "decoration": decoration}
+    wanted: dict[str, object] = {"type": "label", "value": ["ok"], "decoration": decoration}
     run_all(make_policy("base/tool", wanted, kind="harbor"))
     assert {tag for _path, tag, _digest in state()} == tags
 
