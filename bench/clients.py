@@ -14,7 +14,8 @@ from typing import Any
 import requests
 
 from bench.harness import WrongAnswerError, moorage
-from bench.images import MANIFEST, manifest_of, push_blob, session_of
+from bench.images import manifest_of, push_blob, session_of
+from portal.demo.images import MANIFEST
 from tests.live.stack import ROOT, Stack, environment
 
 API = "/api/v2.0"

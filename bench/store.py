@@ -131,8 +131,8 @@ def write_rows(
     }
     at = statements.moment(old)
     blobs = ((d, size, 1, at, at, d in needed) for d, size in sizes.items())
-    names = ("digest", "size", "generation", "touched_at", "released_at", "is_settled")
-    _insert(models.Blob, names, blobs)
+    columns = ("digest", "size", "generation", "touched_at", "released_at", "is_settled")
+    _insert(models.Blob, columns, blobs)
     _insert(
         models.RepositoryBlob,
         ("repository_id", "digest", "kind", "state", "touched_at", "is_settled"),

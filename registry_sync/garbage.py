@@ -8,6 +8,7 @@ the second look at what former runs removed.
 import contextlib
 import datetime
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from registry_sync.bulk import actor_of
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_candidates import Candidate, Reason
+from registry_sync.garbage_claims import Claim
 from registry_sync.garbage_tally import Tally
 from registry_sync.runs import Run
 from registry_sync.storage.base import Storage
@@ -38,6 +40,8 @@ from registry_sync.storage.base import Storage
 KIND = "garbage-collection"
 MAX_WORKERS = 10
 MAX_RATE = 10_000
+# Batches that are under way together: the files of one, the rows of the other.
+_AT_ONCE = 2
 
 
 class BrakeError(PreconditionFailed):
@@ -201,27 +205,38 @@ def _brake(run: Run) -> None:
 
 
 def _sweep(job: _Job, before: datetime.datetime) -> None:
-    step = min(garbage_claims.BATCH, job.rate or garbage_claims.BATCH)
+    batches: dict[str, list[Candidate]] = {}
+
+    def claims() -> Iterator[tuple[Claim, garbage_sweep.Told]]:
+        for batch in _batches(job):
+            digests = [candidate.digest for candidate in batch]
+            claim = garbage_claims.claim(digests, owner=job.owner, before=before)
+            batches[claim.token] = batch
+            yield claim, job.tally.take(batch)
+
+    removals = garbage_sweep.remove_each(
+        job.storage, claims(), workers=job.workers, at_once=1 if job.rate else _AT_ONCE
+    )
     done = 0
+    with contextlib.closing(removals):
+        for claim, gone in removals:
+            batch = batches.pop(claim.token)
+            job.tally.tell(batch, gone)
+            done += len(batch)
+            job.run.progress(done=done)
+
+
+def _batches(job: _Job) -> Iterator[list[Candidate]]:
+    """Yield what is staged in batches, no faster than the rate allows."""
+    step = min(garbage_claims.BATCH, job.rate or garbage_claims.BATCH)
     for page in garbage_candidates.pages():
         # What lay in one repository together: a directory is then made for many links.
         page.sort(key=lambda candidate: (candidate.repository, candidate.digest))
         for start in range(0, len(page), step):
-            began = time.monotonic()
-            batch = page[start : start + step]
-            _remove(job, batch, before)
-            done += len(batch)
-            job.run.progress(done=done)
+            began, batch = time.monotonic(), page[start : start + step]
+            yield batch
             if job.rate:
                 _wait(job.run, began + len(batch) / job.rate)
-
-
-def _remove(job: _Job, batch: list[Candidate], before: datetime.datetime) -> None:
-    claim = garbage_claims.claim(
-        [candidate.digest for candidate in batch], owner=job.owner, before=before
-    )
-    gone = garbage_sweep.remove(job.storage, claim, workers=job.workers, told=job.tally.take(batch))
-    job.tally.tell(batch, gone)
 
 
 def _wait(run: Run, until: float) -> None:

@@ -5,8 +5,11 @@ still is ours is removed for good; what is not is put back. 4. The rows are call
 finds a claim whose lease ended takes it under a new token and begins at 1.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from django.utils import timezone
 
@@ -32,6 +35,82 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
 
     Where the storage fails before anything was removed for good, all of it lives again.
     """
+    ((_claim, gone),) = remove_each(storage, iter([(claim, told)]), workers=workers)
+    return gone
+
+
+def remove_each(
+    storage: Storage,
+    claims: Iterator[tuple[Claim, Told]],
+    *,
+    workers: int = 1,
+    at_once: int = 1,
+) -> Generator[tuple[Claim, set[str]], None, None]:
+    """Remove claim after claim; yield each with what is gone. Raises ``StorageUnavailableError``.
+
+    ``at_once``: while threads move the files of one, the rows of another are worked on here. What
+    was claimed is brought to its end also where this ends early.
+    """
+    under_way: deque[_Removal] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for claim, told in claims:
+                under_way.append(_Removal(claim, _stages(storage, claim, workers, told), pool))
+                while len(under_way) >= at_once:
+                    yield from _step(under_way)
+            while under_way:
+                yield from _step(under_way)
+        finally:
+            while under_way:
+                # What ends us is told already; whoever comes next finishes what this one cannot.
+                with contextlib.suppress(Exception):
+                    list(_step(under_way))
+
+
+def _step(under_way: "deque[_Removal]") -> Iterator[tuple[Claim, set[str]]]:
+    """Take the eldest one stage further; yield it where it has ended."""
+    removal = under_way.popleft()
+    if removal.go_on():
+        under_way.append(removal)
+    else:
+        yield removal.claim, removal.gone
+
+
+# What threads have to do before the next stage; in the end, what is gone.
+_Stages = Generator[list[Callable[[], None]], None, set[str]]
+
+
+class _Removal:
+    """One claim on its way through the stages."""
+
+    def __init__(self, claim: Claim, stages: _Stages, pool: ThreadPoolExecutor) -> None:
+        """Begin it: the first stage is in the threads' hands afterwards."""
+        self.claim, self.gone = claim, set[str]()
+        self._stages, self._pool = stages, pool
+        self._waiting: list[Future[None]] = []
+        self._has_ended = not self._next(None)
+
+    def go_on(self) -> bool:
+        """Wait for the threads, begin the next stage; tell whether there was one."""
+        if self._has_ended:
+            return False
+        # All of them: nothing is put back while another still sets aside.
+        wait(self._waiting)
+        errors = [error for work in self._waiting if (error := work.exception()) is not None]
+        return self._next(errors[0] if errors else None)
+
+    def _next(self, error: BaseException | None) -> bool:
+        try:
+            work = next(self._stages) if error is None else self._stages.throw(error)
+        except StopIteration as end:
+            self.gone = end.value
+            return False
+        self._waiting = [self._pool.submit(part) for part in work]
+        return True
+
+
+def _stages(storage: Storage, claim: Claim, workers: int, told: Told) -> _Stages:
+    """Remove what was claimed: what is yielded must be done before it goes on."""
     if not claim.sizes:
         return set()
     token, digests = claim.token, sorted(claim.sizes)
@@ -39,7 +118,7 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
     places = _places(digests)
     try:
         storage.prepare(token)
-        _each(
+        yield _shared(
             digests,
             lambda part: storage.set_aside(
                 token, {digest: places.get(digest, ()) for digest in part}, with_bytes=False
@@ -48,9 +127,8 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
         )
         hit("gc.links_aside")
         # Who was stopped here for long must not take out of sight what others pushed meanwhile.
-        still = sorted(garbage_claims.held(claim))
-        _each(
-            still,
+        yield _shared(
+            sorted(garbage_claims.held(claim)),
             lambda part: storage.set_aside(token, dict.fromkeys(part, ()), with_bytes=True),
             workers,
         )
@@ -62,7 +140,7 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
     hit("gc.checked")
     if lost := [digest for digest in digests if digest not in mine]:
         put_back(storage, token, lost)
-    _each(sorted(mine), lambda part: storage.discard(token, part), workers)
+    yield _shared(sorted(mine), lambda part: storage.discard(token, part), workers)
     hit("gc.discarded")
     storage.finish(token)
     gone = garbage_claims.end(claim, told)
@@ -99,16 +177,12 @@ def _kind(name: str) -> LinkKind:
     return "manifest" if name == RepositoryBlob.Kind.MANIFEST else "layer"
 
 
-def _each(digests: list[str], work: Callable[[list[str]], None], workers: int) -> None:
-    """Do it for the digests, in so many threads; the first failure is raised at the end."""
-    parts = [part for n in range(workers) if (part := digests[n::workers])]
-    if len(parts) < 2:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(len(parts)) as pool:
-        for _done in pool.map(work, parts):
-            pass
+def _shared(
+    digests: list[str], work: Callable[[list[str]], None], workers: int
+) -> list[Callable[[], None]]:
+    """Share the digests out among so many threads."""
+    parts = (digests[n::workers] for n in range(workers))
+    return [partial(work, part) for part in parts if part]
 
 
 def _undo(storage: Storage, claim: Claim) -> None:

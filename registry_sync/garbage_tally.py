@@ -67,13 +67,14 @@ class Tally:
     def take(self, batch: Iterable[Candidate]) -> Callable[[set[str]], None]:
         """Return what is to be called with the digests that are gone, in that transaction."""
         known = {candidate.digest: candidate for candidate in batch}
-        digests, size, projects = self.digests, self.size, dict(self._projects)
-        lines = self._lines
+        began: list[tuple[int, int, dict[str, int], int]] = []
 
         def told(gone: set[str]) -> None:
             # May be called again where the database gave way: it begins from where it began.
-            self.digests, self.size, self._projects = digests, size, dict(projects)
-            self._lines = lines
+            if not began:
+                began.append((self.digests, self.size, dict(self._projects), self._lines))
+            self.digests, self.size, projects, self._lines = began[0]
+            self._projects = dict(projects)
             removed = [known[digest] for digest in sorted(gone) if digest in known]
             for candidate in removed:
                 self._add(self._projects, candidate)
