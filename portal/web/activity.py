@@ -20,7 +20,12 @@ _ENTRIES = 60
 # So far back they are looked for first, along the primary key: whoever may see many projects finds
 # a page there, and a database asked for those of many projects at once may sort millions.
 _NEAR = 5_000
-_CONTROL = {"class": "form-control", "autocomplete": "off", "spellcheck": "false"}
+_CONTROL = {
+    "class": "form-control flex-fill",
+    "size": "10",
+    "autocomplete": "off",
+    "spellcheck": "false",
+}
 
 
 class ActivityFilter(forms.Form):

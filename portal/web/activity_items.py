@@ -30,7 +30,7 @@ class Line:
     at: datetime.datetime
     actor: str
     words: SafeString
-    # Of what was pushed, where all of it was one image.
+    # Of what was pushed.
     digest: str = ""
 
 
@@ -75,8 +75,8 @@ def _likeness(entry: AuditEntry) -> tuple[object, ...]:
         return (entry.pk,)
     day = timezone.localtime(entry.at).date()
     place = image["project"], image["path"]
-    label = entry.detail.get("label")
-    return entry.actor_name, entry.action, entry.project_id, place, day, label
+    about = entry.detail.get("label"), entry.detail.get("digest")
+    return entry.actor_name, entry.action, entry.project_id, place, day, about
 
 
 def _image(entry: AuditEntry) -> re.Match[str] | None:
@@ -125,10 +125,8 @@ def _line(entries: list[AuditEntry], links: _Links) -> Line:
         "label": str(detail.get("label", "")),
         "former": str(detail.get("former", "")),
     }
-    digests = {str(each.detail.get("digest", "")) for each in entries}
-    is_one = len(digests) == 1 and entry.action == "create_artifact"
-    digest = digests.pop() if is_one else ""
-    return Line(entry.at, entry.actor_name, sentence(entry.action, parts), digest)
+    digest = str(detail.get("digest", "")) if entry.action == "create_artifact" else ""
+    return Line(entry.at, who, sentence(entry.action, parts), digest)
 
 
 def _what(entries: list[AuditEntry], links: _Links) -> SafeString:

@@ -59,7 +59,9 @@ def _recent(repositories: QuerySet[Repository], tags: QuerySet[Tag]) -> QuerySet
     latest = list(
         repositories.order_by("-pushed_at", "-pk").values_list("pk", "pushed_at")[:_RECENT]
     )
-    since = min((at for _pk, at in latest if at), default=None)
+    # Fewer repositories than lines: then older pushes of theirs have room.
+    is_full = len(latest) == _RECENT
+    since = min((at for _pk, at in latest if at), default=None) if is_full else None
     rows = with_artifacts(tags.filter(repository__in=[pk for pk, _at in latest]))
     if since is not None:
         rows = rows.filter(pushed_at__gte=since)

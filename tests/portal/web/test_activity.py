@@ -219,3 +219,13 @@ def test_the_project_of_an_entry_keeps_its_link_when_renamed(
     assert 'href="/p/crew/tools/app/-/tags/1.0"' in page
     page = said(text_of(signed_in(pushed.alice).get("/p/crew/-/activity")))
     assert "Moorage renamed the project team to crew" in page
+
+
+def test_pushes_of_several_images_are_several_lines(
+    cast: Cast, signed_in: SignedIn, bob: Actor
+) -> None:
+    repository = make_repository(cast.team)
+    for tag in ("1.0", "1.1"):
+        push_image(repository, make_image(), tag, actor=bob)
+    page = said(text_of(signed_in(cast.carol).get(HERE)))
+    assert page.count("bob pushed") == 2

@@ -114,3 +114,12 @@ def test_an_expired_robot_is_told_for_a_week(cast: Cast, signed_in: SignedIn) ->
         with time_machine.travel(timezone.now() + datetime.timedelta(days=days), tick=False):
             page = text_of(signed_in(cast.alice).get(PATH))
         assert ("has expired." in page) == is_told
+
+
+def test_a_lone_repository_shows_its_older_pushes(cast: Cast, signed_in: SignedIn) -> None:
+    repository = make_repository(cast.team)
+    for tag in ("1.0", "1.1", "1.2"):
+        push_image(repository, make_image(), tag)
+    page = text_of(signed_in(cast.carol).get(PATH)).partition('id="h-push"')[2]
+    for tag in ("1.0", "1.1", "1.2"):
+        assert f"/p/team/app/-/tags/{tag}" in page
