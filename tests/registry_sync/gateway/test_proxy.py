@@ -1,0 +1,317 @@
+"""Projects that another registry fills: what is asked of it, and what it may not do to us."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django import Settings
+
+from accounts import projects as own_projects
+from accounts.credentials import principal_of_user
+from accounts.errors import PreconditionFailed
+from accounts.models import Project, ProjectMember, User
+from accounts.principals import SYSTEM_ACTOR, Actor
+from accounts.projects import Changes as ProjectChanges
+from accounts.roles import Role
+from registry_sync import fsck, remote_registries
+from registry_sync.models import (
+    Artifact,
+    BlobFetch,
+    ProxyCheck,
+    RemoteRegistry,
+    RetentionPolicy,
+    Tag,
+    UpstreamState,
+)
+from registry_sync.proxy_cache import arriving, fetching, figures, projects, upstreams
+from registry_sync.remote_registries import Address
+from tests.factories import Image, digest_of, make_image, make_index
+from tests.fakes import FakeRegistry
+from tests.registry_sync.gateway.conftest import Answer, Caller, Sign, error_of
+from tests.registry_sync.strange_registry import Answer as Told
+from tests.registry_sync.strange_registry import Asked, Server, served
+
+# The fetch is a thread with a connection of its own.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Upstream:
+    """A registry with images, which may answer otherwise."""
+
+    def __init__(self, server: Server) -> None:
+        """``server`` is where it listens."""
+        self.server = server
+        self.tags: dict[str, Image] = {}
+        self.manifests: dict[str, Image] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.instead: Callable[[Asked], Told | None] = lambda _asked: None
+        server.answer = self._answer
+
+    def hold(self, name: str, image: Image) -> None:
+        """Hold an image under a tag, ``library/app:1``."""
+        self.tags[name] = image
+        self.manifests[image.digest] = image
+        self.blobs |= {digest_of(content): content for content in image.blobs}
+
+    def count(self, part: str, method: str = "GET") -> int:
+        """Count the requests whose path has a part."""
+        return sum(part in each.path and each.method == method for each in self.server.asked)
+
+    def _answer(self, asked: Asked) -> Told:
+        found = self.instead(asked)
+        if found is not None:
+            return found
+        head, _slash, reference = asked.path.rpartition("/")
+        if head.endswith("/blobs"):
+            content = self.blobs.get(reference)
+            return (404, {}, b"") if content is None else (200, {}, content)
+        name = head.removeprefix("/v2/").removesuffix("/manifests")
+        image = self.manifests.get(reference) or self.tags.get(f"{name}:{reference}")
+        if image is None:
+            return 404, {}, b""
+        headers = {"Content-Type": image.media_type, "Docker-Content-Digest": image.digest}
+        return 200, headers | {"Content-Length": str(len(image.content))}, image.content
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """Start one."""
+    for server in served():
+        yield Upstream(server)
+
+
+@pytest.fixture
+def hub(
+    upstream: Upstream,
+    registry: FakeRegistry,
+    admin: User,
+    carol: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Project]:
+    """A project that it fills; carol is a guest."""
+    settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    for module in (arriving, fetching):
+        monkeypatch.setattr(module, "registry", registry)
+    address = Address(upstream.server.url, "docker-hub")
+    remote = remote_registries.create(
+        name="up", description="", address=address, actor=SYSTEM_ACTOR
+    )
+    project = own_projects.create(name="hub", owner=admin, is_proxy=True, actor=SYSTEM_ACTOR)
+    projects.ProxyCache.objects.create(project=project, remote=remote)
+    ProjectMember.objects.create(project=project, user=carol, role=Role.GUEST.value)
+    yield project
+    _until(lambda: not BlobFetch.objects.exists())
+    upstreams.forget()
+    figures.discard()
+
+
+@pytest.fixture
+def puller(token_for: Sign, carol: User, hub: Project) -> Caller:
+    """Carol, who may pull ``hub/library/app``."""
+    return token_for(carol, "repository:hub/library/app:pull,push")
+
+
+def _until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.02)
+
+
+def _whole(response: Answer) -> bytes:
+    return b"".join(response.streaming_content) if response.streaming else response.content
+
+
+def _pull(caller: Caller, image: Image, reference: str = "1") -> None:
+    answer = caller.get(f"hub/library/app/manifests/{reference}")
+    assert answer.status_code == 200, answer.content
+    assert answer.content == image.content
+    for content in image.blobs:
+        got = caller.get(f"hub/library/app/blobs/{digest_of(content)}")
+        assert got.status_code == 200
+        if got.streaming:
+            assert _whole(got) == content
+    _until(lambda: not BlobFetch.objects.exists())
+
+
+def test_an_image_becomes_whole_blob_by_blob(upstream: Upstream, puller: Caller) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    assert puller.get("hub/library/app/manifests/1").content == image.content
+    artifact = Artifact.objects.get(body_id=image.digest)
+    assert not artifact.is_complete
+    assert artifact.absent_parts.count() == len(image.blobs)
+    assert artifact.pushed_by_id is None
+    _pull(puller, image)
+    artifact.refresh_from_db()
+    assert artifact.is_complete
+    assert not artifact.absent_parts.exists()
+    assert list(fsck._quotas(lambda _check: None)) == []
+    asked = len(upstream.server.asked)
+    _pull(puller, image)
+    assert len(upstream.server.asked) == asked
+
+
+def test_the_first_puller_gains_nothing(
+    upstream: Upstream, puller: Caller, carol: User, hub: Project
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    _pull(puller, image)
+    assert ProjectMember.objects.get(project=hub, user=carol).role == Role.GUEST
+    refused = puller.put("hub/library/app/manifests/2", image.content, image.media_type)
+    assert error_of(refused) == (403, "DENIED")
+    assert error_of(puller.call("POST", "hub/library/app/blobs/uploads/")) == (403, "DENIED")
+
+
+def test_docker_hubs_short_names(
+    upstream: Upstream, token_for: Sign, carol: User, hub: Project
+) -> None:
+    upstream.hold("library/alpine:3", make_image("a"))
+    caller = token_for(carol, "repository:hub/alpine:pull")
+    assert caller.get("hub/alpine/manifests/3").status_code == 200
+    assert Tag.objects.get(name="3").repository.path == "library/alpine"
+
+
+def test_a_tag_that_moved_is_followed_and_costs_one_head(
+    upstream: Upstream, puller: Caller
+) -> None:
+    first, second = make_image("a"), make_image("b")
+    upstream.hold("library/app:1", first)
+    _pull(puller, first)
+    upstream.hold("library/app:1", second)
+    _pull(puller, first)
+    ProxyCheck.objects.all().delete()
+    _pull(puller, second)
+    assert upstream.count("/manifests/1", "HEAD") == 1
+    assert Tag.objects.get(name="1").artifact.digest == second.digest  # type: ignore[union-attr]
+    assert puller.get(f"hub/library/app/manifests/{first.digest}").status_code == 200
+
+
+def test_without_the_upstream_what_is_here_is_served(upstream: Upstream, puller: Caller) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    _pull(puller, image)
+    ProxyCheck.objects.all().delete()
+    upstream.instead = lambda _asked: (500, {}, b"")
+    answer = puller.get("hub/library/app/manifests/1")
+    assert answer.status_code == 200
+    assert answer["Warning"].startswith("111")
+    assert error_of(puller.get("hub/library/app/manifests/2")) == (503, "UNAVAILABLE")
+    assert UpstreamState.objects.get().error
+
+
+def test_what_was_removed_there_is_gone_unless_it_is_to_stay(
+    upstream: Upstream, puller: Caller, hub: Project
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    _pull(puller, image)
+    upstream.tags.clear()
+    ProxyCheck.objects.all().delete()
+    assert error_of(puller.get("hub/library/app/manifests/1")) == (404, "MANIFEST_UNKNOWN")
+    projects.update(hub, changes=projects.Changes(serves_removed=True), actor=SYSTEM_ACTOR)
+    assert puller.get("hub/library/app/manifests/1").status_code == 200
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:-1] + b"!", lambda b: b[:-1], lambda b: b + b"!"])
+def test_other_bytes_than_promised_are_not_kept(
+    upstream: Upstream, puller: Caller, registry: FakeRegistry, change: Callable[[bytes], bytes]
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    layer = image.blobs[-1]
+    digest = digest_of(layer)
+    upstream.blobs[digest] = change(layer)
+    assert puller.get("hub/library/app/manifests/1").status_code == 200
+    answer = puller.get(f"hub/library/app/blobs/{digest}")
+    with pytest.raises(fetching.BrokenError):
+        _whole(answer)
+    _until(lambda: not BlobFetch.objects.exists())
+    assert digest not in registry.blobs
+    upstream.blobs[digest] = layer
+    assert _whole(puller.get(f"hub/library/app/blobs/{digest}")) == layer
+
+
+def test_another_manifest_than_asked_for_is_refused(upstream: Upstream, puller: Caller) -> None:
+    image, other = make_image("a"), make_image("b")
+    upstream.manifests[image.digest] = other
+    answer = puller.get(f"hub/library/app/manifests/{image.digest}")
+    assert error_of(answer) == (502, "MANIFEST_INVALID")
+    assert not Artifact.objects.exists()
+
+
+def test_what_says_too_many_requests_is_left_alone(upstream: Upstream, puller: Caller) -> None:
+    limits = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "0;w=21600"}
+    upstream.instead = lambda _asked: (429, {"Retry-After": "30", **limits}, b"")
+    first = puller.get("hub/library/app/manifests/1")
+    assert error_of(first) == (429, "TOOMANYREQUESTS")
+    asked = len(upstream.server.asked)
+    again = puller.get("hub/library/app/manifests/1")
+    assert 0 < int(again["Retry-After"]) <= 30
+    assert len(upstream.server.asked) == asked
+    budget = figures.budget(RemoteRegistry.objects.get().pk)
+    assert (budget.limit, budget.remaining, budget.window) == (100, 0, 21600)
+    assert budget.is_failing
+
+
+def test_an_index_is_kept_whole_with_the_platforms_that_were_pulled(
+    upstream: Upstream, puller: Caller
+) -> None:
+    one, two = make_image("a"), make_image("b")
+    index = make_index(one, two)
+    upstream.hold("library/app:1", index)
+    upstream.hold("library/app:one", one)
+    upstream.hold("library/app:two", two)
+    assert puller.get("hub/library/app/manifests/1").content == index.content
+    _pull(puller, one, one.digest)
+    held = Artifact.objects.get(body_id=index.digest)
+    assert [edge.child.digest for edge in held.references.all()] == [one.digest]
+    assert not held.is_complete
+    _pull(puller, two, two.digest)
+    held.refresh_from_db()
+    assert held.is_complete
+    assert [edge.position for edge in held.references.all()] == [0, 1]
+
+
+def test_a_full_project_passes_on_and_keeps_nothing(
+    upstream: Upstream, puller: Caller, hub: Project, admin: User, registry: FakeRegistry
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    Project.objects.filter(pk=hub.pk).update(storage_limit=1)
+    _pull(puller, image)
+    assert not Artifact.objects.exists()
+    assert not registry.blobs
+
+
+def test_a_pattern_says_which_repositories(
+    upstream: Upstream, puller: Caller, hub: Project
+) -> None:
+    upstream.hold("library/app:1", make_image("a"))
+    changes = projects.Changes(pattern="library/other*")
+    projects.update(hub, changes=changes, actor=SYSTEM_ACTOR)
+    assert error_of(puller.get("hub/library/app/manifests/1")) == (404, "NAME_UNKNOWN")
+    assert upstream.server.asked == []
+
+
+def test_a_registry_that_fills_a_project_stays(hub: Project) -> None:
+    with pytest.raises(PreconditionFailed, match="hub"):
+        remote_registries.remove(RemoteRegistry.objects.get(), actor=SYSTEM_ACTOR)
+
+
+def test_expiry_is_a_retention_policy_of_the_project(hub: Project, admin: User) -> None:
+    made = projects.create(
+        name="hub2",
+        remote_id=RemoteRegistry.objects.get().pk,
+        actor=Actor(principal_of_user(admin)),
+    )
+    policy = RetentionPolicy.objects.get(project=made)
+    assert policy.is_confirmed
+    assert made.is_proxy
+    assert made.trash_days == 0
+    changed = own_projects.update(
+        made, changes=ProjectChanges(trash_days=1), actor=Actor(principal_of_user(admin))
+    )
+    assert changed.trash_days == 1
