@@ -105,6 +105,20 @@ def test_a_runs_digests_have_reasons_and_repositories(admin: User, signed_in: Si
     assert browser.get(f"{PATH}/999999").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("state", "tone"), [(State.FAILED, "mo-note--danger"), (State.QUEUED, "mo-note--warn")]
+)
+def test_why_a_run_did_not_go_on_stands_above_its_phases(
+    admin: User, signed_in: SignedIn, state: str, tone: str
+) -> None:
+    run = executions.create(garbage.KIND, actor=SYSTEM_ACTOR)
+    Execution.objects.update(state=state)
+    run.tasks.update(state=state, message="the storage cannot be used: Read-only file system")
+    page = signed_in(admin).get(PATH).content.decode()
+    note = page.index(tone)
+    assert "Read-only file system" in page[note : page.index("mo-phases")]
+
+
 class TestSchedule:
     def test_it_is_set_changed_and_taken_away(self, admin: User, signed_in: SignedIn) -> None:
         browser = signed_in(admin)
