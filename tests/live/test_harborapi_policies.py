@@ -118,9 +118,12 @@ def test_replication(harbor: HarborClient, stack: Stack, image: Path) -> None:
     made = harbor.call("create_replication_policy", model("ReplicationPolicy", **policy))
     shown = harbor.call("get_replication_policy", number(made))
     assert shown["dest_registry"]["name"] == fields["name"]
-    changed = model("ReplicationPolicy", **policy, description="all of it")
+    policy |= {"trigger": model("ReplicationTrigger", type="event_based")}
+    policy |= {"replicate_deletion": True, "description": "all of it"}
+    changed = model("ReplicationPolicy", **policy)
     harbor.call("update_replication_policy", shown["id"], changed)
     (shown,) = harbor.call("get_replication_policies", name=policy["name"])
+    assert (shown["trigger"]["type"], shown["replicate_deletion"]) == ("event_based", True)
     run = number(harbor.call("start_replication", shown["id"]))
     wait_for(lambda: harbor.call("get_replication", run)["status"] == "Succeed", "the copy")
     (task,) = harbor.call("get_replication_tasks", run)
