@@ -45,10 +45,13 @@ class HarborRegistry(ManagedRegistry):
     def described(self, repository: str) -> Mapping[str, Described]:
         """Return type and labels of the repository's artifacts, by digest."""
         found: dict[str, Described] = {}
-        for artifact in self._artifacts(repository):
-            labels = artifact.get("labels") or ()
-            names = frozenset(str(label["name"]) for label in labels)
-            found[str(artifact["digest"])] = Described(str(artifact.get("type", "")), names)
+        try:
+            for artifact in self._artifacts(repository):
+                labels = artifact.get("labels") or ()
+                names = frozenset(str(label["name"]) for label in labels)
+                found[str(artifact["digest"])] = Described(str(artifact.get("type", "")), names)
+        except (KeyError, TypeError) as error:
+            raise RegistryUnavailableError("the registry's list cannot be read") from error
         return found
 
     def delete_tag(self, repository: str, digest: str, tag: str) -> None:

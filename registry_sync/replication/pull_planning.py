@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from accounts.errors import BadRequest
+from accounts.scopes import is_repository_name
 from registry_sync import manifests
 from registry_sync.accessories import subject_of_tag
 from registry_sync.client.managed import Described, ManagedRegistry, UnableError
@@ -14,6 +15,7 @@ from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.planning import TYPES, Askers, Copy, Plan, Progress, destination_of
+from registry_sync.tag_names import is_tag
 
 # What a pattern may hold; a name without any of it is one repository.
 _WILDCARDS = frozenset("*?[]{}!")
@@ -39,6 +41,10 @@ def make(
                 continue
             if "/" not in destination:
                 plan.unnamed.append(f"{name}: a repository here is in a project; give a namespace")
+                continue
+            if not is_repository_name(destination):
+                # What a registry says may be anything; ours takes it for a path.
+                plan.unnamed.append(f"{ascii(name)[:200]} cannot be a repository's name")
                 continue
             tags = [tag for tag in client.tags(name) if _is_wanted(tag, wanted)]
             found = askers.pairs(name, tags)
@@ -104,7 +110,7 @@ def _is_image(manifest: Manifest) -> bool:
 
 
 def _is_wanted(tag: str, wanted: Filters) -> bool:
-    return not subject_of_tag(tag) and wanted.takes_tag(tag)
+    return is_tag(tag) and not subject_of_tag(tag) and wanted.takes_tag(tag)
 
 
 def _compare(

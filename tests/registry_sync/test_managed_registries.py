@@ -301,3 +301,10 @@ def test_a_plain_registry_may_be_unable_to_delete_a_tag(server: Server, status: 
     client.delete_artifact("team/app", DIGEST)
     with pytest.raises(UnableError):
         client.described("team/app")
+
+
+@pytest.mark.parametrize("row", ['{"labels": [{}]}', '{"labels": 7}', "{}"])
+def test_artifacts_that_cannot_be_read(server: Server, row: str) -> None:
+    server.answer = lambda _asked: (200, {}, f"[{row}]".encode())
+    with pytest.raises(RegistryUnavailableError, match="cannot be read"):
+        made(HarborRegistry, server.url, "mover", "secret").described("team/app")

@@ -26,6 +26,7 @@ from registry_sync.models import (
     Tag,
     TagEvent,
     Task,
+    TaskLog,
 )
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, engine, policies
@@ -309,3 +310,19 @@ def test_a_manifest_that_is_another_is_refused(remote: Remote) -> None:
     with pytest.raises(Conflict, match="its bytes are those of"):
         run_all(make_policy())
     assert not Artifact.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["base/x%2f..%2ftool", "base/tool?x=1", "base/Tool", "base/to\nol", "base//tool"]
+)
+def test_a_name_that_is_none_is_left_out_and_said(remote: Remote, name: str) -> None:
+    remote.catalogue = [name, "base/good"]
+    remote.put(name, make_image("a"), "v1")
+    remote.put("base/good", make_image("b"), "v1", "no tag", "../v2", "")
+    policy = make_policy("base/**", replaced_components=0)
+    assert run_all(policy).state == State.SUCCEEDED
+    assert state() == {("base/good", "v1", make_image("b").digest)}
+    assert list(Repository.objects.values_list("path", flat=True)) == ["base/good"]
+    log = "".join(TaskLog.objects.values_list("text", flat=True))
+    assert "cannot be a repository's name" in log
+    assert all(line.count(" cannot be ") <= 1 for line in log.splitlines())
