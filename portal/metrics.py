@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -13,7 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from registry_sync import dispatch, garbage_figures, queues, relay
 from registry_sync.garbage_counters import Counter
-from registry_sync.models import RemoteRegistry, ReplicationPolicy
+from registry_sync.models import ProxyDay, RemoteRegistry, ReplicationPolicy
+from registry_sync.proxy_cache import figures
 from registry_sync.replication import lag
 
 _ENDS = ("succeeded", "failed", "stopped")
@@ -107,6 +109,32 @@ class Replication:
         yield up
 
 
+class Proxies:
+    """What projects that another registry fills served and fetched."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the sums of the days that are kept, by project."""
+        rows = ProxyDay.objects.filter(project__deleted_at=None).order_by("project__name")
+        sums = {f"n_{name}": Sum(name) for name in figures.COLUMNS}
+        found = list(rows.values("project__name").annotate(**sums))
+        for name, text in _PROXIED.items():
+            family = CounterMetricFamily(f"moorage_proxy_{name}", text, labels=["project"])
+            for row in found:
+                family.add_metric([row["project__name"]], row[f"n_{name}"])
+            yield family
+
+
+_PROXIED = {
+    "hits": "Manifests and blobs that were here when they were asked for.",
+    "misses": "Manifests and blobs that had to be fetched.",
+    "hit_bytes": "Bytes served that did not have to be fetched.",
+    "fetched_bytes": "Bytes that came from the upstream.",
+    "upstream_requests": "Requests to the upstream.",
+    "upstream_errors": "Requests that the upstream did not answer as it should.",
+    "stale": "Answers from here because the upstream did not answer.",
+}
+
+
 def _since(now: datetime.datetime, at: datetime.datetime | None) -> float | None:
     return (now - at).total_seconds() if at else None
 
@@ -140,6 +168,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry.register(Jobs())
     registry.register(Collection())
     registry.register(Replication())
+    registry.register(Proxies())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import (
     executions,
@@ -17,6 +18,7 @@ from registry_sync import (
 )
 from registry_sync.garbage_counters import Counter
 from registry_sync.models import Blob, RemoteRegistry, ReplicationChange, ReplicationPolicy
+from registry_sync.proxy_cache import figures
 from registry_sync.remote_registries import Address
 from registry_sync.replication import policies
 from registry_sync.replication.policies import Terms
@@ -103,3 +105,21 @@ def test_nobody_else_is_told() -> None:
     assert Client().get("/metrics", headers={"X-Real-IP": "127.0.0.1"}).status_code == 404
     assert Client(REMOTE_ADDR="192.0.2.1").get("/metrics").status_code == 404
     assert Client().post("/metrics").status_code == 405
+
+
+def test_figures_of_proxy_projects_are_told(team: Project) -> None:
+    figures.note(team.pk, hits=3, misses=1, hit_bytes=500)
+    figures.note(team.pk, hits=1, fetched_bytes=20)
+    figures.flush()
+    figures.note(team.pk, hits=1)
+    figures.flush()
+    lines = Client().get("/metrics").content.decode().splitlines()
+    for line in (
+        'moorage_proxy_hits_total{project="team"} 5.0',
+        'moorage_proxy_misses_total{project="team"} 1.0',
+        'moorage_proxy_fetched_bytes_total{project="team"} 20.0',
+    ):
+        assert line in lines
+    found = figures.of_project(team.pk)
+    assert found.hit_ratio == 5 / 6
+    assert found.saved_bytes == 500
