@@ -33,7 +33,6 @@ def examples(state: str) -> dict[str, object]:
     words = _CHINESE if is_long else "Answers payments"
     project = Thing(name=name, is_public=not is_empty, is_proxy=is_long)
     repository = Thing(name=f"{name}/api", path=_LONG if is_long else "api", project=project)
-    made = {"is_empty": is_empty, "name": name, "words": words}
     return {
         "project": project,
         "repository": repository,
@@ -45,9 +44,9 @@ def examples(state: str) -> dict[str, object]:
         "tabs": [Thing(url="#h-page", words=words, is_current=n == 0) for n in range(3)],
         "settings_tabs": [Thing(url="#h-page", words=words, is_current=n == 1) for n in range(4)],
         "is_pinned": is_long,
-        **_home(project, repository, **made),
-        **_image(project, **made),
-        **_layers(**made),
+        **_home(project, repository, is_empty=is_empty, name=name, words=words),
+        **_image(is_empty=is_empty, name=name, words=words),
+        **_layers(is_empty=is_empty, name=name, words=words),
     }
 
 
@@ -105,7 +104,7 @@ def _home(
     }
 
 
-def _image(project: Thing, *, is_empty: bool, name: str, words: str) -> dict[str, object]:
+def _image(*, is_empty: bool, name: str, words: str) -> dict[str, object]:
     now = timezone.now()
     few = 0 if is_empty else 1
     artifact = Artifact(

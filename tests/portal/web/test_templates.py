@@ -50,3 +50,18 @@ def test_the_content_security_policy_allows_nothing_unsafe(cast: Cast, path: str
 def test_every_page_has_one_heading(cast: Cast) -> None:
     for path in ("/account/sign-in", "/p/", "/p/library", "/nothing"):
         assert Client().get(path).content.count(b"<h1") == 1, path
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_what_htmx_fetches_is_reached_without_it(path: Path) -> None:
+    text = path.read_text()
+    for found in re.finditer(r"<([a-z-]+)\b[^>]*?\shx-(?:get|post)=", text):
+        tag, start = found[1], found.start()
+        element = text[start : text.index(">", found.end())]
+        if tag == "a":
+            assert "href=" in element, element
+        elif tag not in {"form", "x-poll"} and "<form" in text:
+            # What polls only shows sooner what loading again would show; the rest is in a form, in
+            # this template or in the one that includes it.
+            before = text[:start]
+            assert before.count("<form") > before.count("</form>"), element
