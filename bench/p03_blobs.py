@@ -87,8 +87,8 @@ def _push(url: str, token: str, number: int) -> float:
 
 
 @contextmanager
-def proxy(upstream: str) -> Iterator[str]:
-    """A plain nginx in front of the registry, with Moorage's buffers."""
+def proxy(upstream: str, *, directives: str = "proxy_buffering off;") -> Iterator[str]:
+    """A plain nginx in front of the registry, with Moorage's buffers and these directives."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="moorage-bench-nginx-") as directory:
         paths = "".join(
@@ -104,7 +104,7 @@ def proxy(upstream: str) -> Iterator[str]:
             f"upstream registry {{ server {upstream.removeprefix('http://')}; keepalive 16; }}"
             f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://registry;"
             'proxy_set_header Connection ""; proxy_set_header Host $http_host;'
-            "proxy_request_buffering off; proxy_buffering off; }}}"
+            f"proxy_request_buffering off; {directives} }}}}}}"
         )
         process = subprocess.Popen(
             ["nginx", "-p", directory, "-e", "stderr", "-c", str(configuration)],

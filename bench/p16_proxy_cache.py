@@ -1,9 +1,10 @@
 """The proxy cache: a first pull against the upstream itself, a second against a local image.
 
 Pulled as docker does, a manifest and then three layers at a time (`curl --parallel`), through the
-mirror's listener, which asks for no token; the upstream and the local image are asked with none and
-with one that is fetched before. 20 clients that want one missing image are counted by the
-upstream's own log.
+mirror's listener, which asks for no token; the upstream is asked with none, the local image with
+one that is fetched before. The upstream is a plain registry on this machine, as it is and behind
+lines of a given speed, which nginx keeps for each connection after a second's worth at once. 20
+clients that want one missing image are counted by the upstream's own log.
 """
 
 import statistics
@@ -12,25 +13,34 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 
 from bench.harness import WrongAnswerError, emit, moorage, spread
 from bench.images import push_contents
+from bench.p03_blobs import proxy
 from portal.demo.images import MANIFEST, digest_of, filler
-from tests.live.mirroring import PROJECT, prepare
+from tests.live.mirroring import PROJECT, Mirrored, prepare
 from tests.live.plain_registry import PlainRegistry
 from tests.live.stack import free_port
 
 MIB = 1024 * 1024
-# Of each of the image's layers; smaller on the command line, for a first look.
-LAYER_MIB = int(sys.argv[1]) if len(sys.argv) > 1 else 64
-PAIRS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-LAYERS = 4
+# Smaller on the command line, for a first look: of each layer, behind the fastest line.
+LAYER_MIB = int(sys.argv[1]) if len(sys.argv) > 1 else 48
+PAIRS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+LAYERS = 3
 CLIENTS = 20
 _AT_A_TIME = 3
+# MiB a second of each connection (0: as fast as it goes), and the part of ``LAYER_MIB``.
+LINES = {
+    "100 Mbit/s": (4, 3 / 8),
+    "1 Gbit/s": (40, 1),
+    "the same machine": (0, 1),
+}
 
 
 def main() -> None:
@@ -40,43 +50,72 @@ def main() -> None:
         "MOORAGE_MIRROR_PORT": str(free_port()),
         "MOORAGE_MIRROR_PROJECT": PROJECT,
     }
+    rows = []
     with tempfile.TemporaryDirectory() as name, moorage(**settings) as stack:
         upstream = PlainRegistry(Path(name)).start()
         try:
-            mirror = f"http://{prepare(stack, upstream).address}"
-            token = stack.token("repository:library/bench:pull,push")
-            times: dict[str, list[float]] = {"first": [], "direct": [], "second": [], "local": []}
-            for number in range(-1, PAIRS):
-                image = f"library/bench{number}"
-                contents = _contents(number)
-                push_contents(upstream.url, image, "1", contents)
-                push_contents(stack.url, "library/bench", str(number), contents, token=token)
-                took = {
-                    "direct": _pull(upstream.url, image, "1"),
-                    "first": _pull(mirror, image, "1"),
-                    "local": _pull(stack.url, "library/bench", str(number), token=token),
-                    "second": _pull(mirror, image, "1"),
-                }
-                # The first round warms everything up.
-                if number >= 0:
-                    for what, seconds in took.items():
-                        times[what].append(seconds)
-            counted = _count(upstream, mirror)
+            mirrored = prepare(stack, upstream)
+            for line, (rate, part) in LINES.items():
+                with _line(mirrored, rate) as url:
+                    rows += _measure(mirrored, url, line, max(1, int(LAYER_MIB * part)))
+            counted = _count(mirrored)
         finally:
             upstream.stop()
     lines = [
         "| What | Against | Ratio of rates, median (range) | Goal | Seconds, ours / theirs |",
         "|---|---|---|---|---|",
-        _row("first pull", "the upstream directly", times["first"], times["direct"], "≥ 0.8"),
-        _row("second pull", "a local image", times["second"], times["local"], "≥ 0.95"),
+        *rows,
         f"| {CLIENTS} clients, one missing image | | {counted} | 1 | |",
     ]
-    note = f"An image of {LAYERS} × {LAYER_MIB} MiB, all on one machine, {PAIRS} pairs."
+    note = f"Images of {LAYERS} layers, {PAIRS} pairs after one that is not counted."
     emit("p16", "P16: proxy cache", lines, note)
 
 
-def _contents(number: int) -> list[bytes]:
-    return [filler(f"proxy {number} {layer}", LAYER_MIB * MIB) for layer in range(LAYERS)]
+@contextmanager
+def _line(mirrored: Mirrored, rate: int) -> Iterator[str]:
+    """Let the upstream be reached over a line of this speed; yield its address there."""
+    if not rate:
+        _move(mirrored, mirrored.upstream.url)
+        yield mirrored.upstream.url
+        return
+    # nginx keeps the rate of what it buffers only.
+    slow = f"limit_rate {rate}m; proxy_max_temp_file_size 0;"
+    with proxy(mirrored.upstream.url, directives=slow) as url:
+        _move(mirrored, url)
+        yield url
+
+
+def _move(mirrored: Mirrored, url: str) -> None:
+    stack = mirrored.stack
+    path = f"/api/v2.0/registries/{mirrored.registry_id}"
+    auth = ("admin", stack.admin_password)
+    stack.request("PUT", path, json={"url": url}, auth=auth).raise_for_status()
+
+
+def _measure(mirrored: Mirrored, url: str, line: str, size: int) -> list[str]:
+    """Pull directly, through the mirror, a local image, and through the mirror again."""
+    stack, mirror = mirrored.stack, f"http://{mirrored.address}"
+    times: dict[str, list[float]] = {"first": [], "direct": [], "second": [], "local": []}
+    for number in range(-1, PAIRS):
+        slug = f"{line.replace(' ', '-').replace('/', '').lower()}-r{number}".replace("--", "-m")
+        image = f"library/{slug}"
+        contents = [filler(f"{image} {layer}", size * MIB) for layer in range(LAYERS)]
+        push_contents(mirrored.upstream.url, image, "1", contents)
+        took = {"direct": _pull(url, image, "1"), "first": _pull(mirror, image, "1")}
+        # Not before: the first pull found the registry without these bytes.
+        token = stack.token("repository:library/bench:pull,push")
+        push_contents(stack.url, "library/bench", slug, contents, token=token)
+        took["local"] = _pull(stack.url, "library/bench", slug, token=token)
+        took["second"] = _pull(mirror, image, "1")
+        if number >= 0:
+            for what, seconds in took.items():
+                times[what].append(seconds)
+    what = f"pull of {LAYERS} × {size} MiB, upstream at {line}"
+    peer = "the upstream directly"
+    return [
+        _row(f"first {what}", peer, times["first"], times["direct"], "≥ 0.8"),
+        _row(f"second {what}", "a local image", times["second"], times["local"], "≥ 0.95"),
+    ]
 
 
 def _pull(url: str, repository: str, tag: str, *, token: str = "") -> float:
@@ -98,7 +137,8 @@ def _pull(url: str, repository: str, tag: str, *, token: str = "") -> float:
         done = subprocess.run(
             [
                 *("curl", "-sS", "--fail", "--noproxy", "*", "--parallel"),
-                *("--parallel-max", str(_AT_A_TIME), "-w", "%{size_download}\n", "-K", str(wanted)),
+                *("--parallel-max", str(_AT_A_TIME), "-w", "%{size_download}\\n"),
+                *("-K", str(wanted)),
             ],
             capture_output=True,
             text=True,
@@ -111,8 +151,9 @@ def _pull(url: str, repository: str, tag: str, *, token: str = "") -> float:
     return took
 
 
-def _count(upstream: PlainRegistry, mirror: str) -> str:
-    """Let many clients pull one missing image at once; return how often each part was fetched."""
+def _count(mirrored: Mirrored) -> str:
+    """Let many clients pull one missing image at once; say how often each part was fetched."""
+    upstream, mirror = mirrored.upstream, f"http://{mirrored.address}"
     content = filler("proxy, wanted by many", 4 * MIB)
     push_contents(upstream.url, "library/wanted", "1", [content])
     before = len(upstream.requests())

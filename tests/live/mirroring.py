@@ -16,6 +16,8 @@ class Mirrored:
 
     stack: Stack
     upstream: PlainRegistry
+    # Of the upstream among Moorage's other registries.
+    registry_id: int
 
     @property
     def port(self) -> int:
@@ -54,4 +56,4 @@ def prepare(stack: Stack, upstream: PlainRegistry) -> Mirrored:
     project = {"project_name": PROJECT, "public": True, "registry_id": number}
     made = stack.request("POST", "/api/v2.0/projects", json=project, auth=auth)
     assert made.status_code == 201, made.text
-    return Mirrored(stack, upstream)
+    return Mirrored(stack, upstream, number)
