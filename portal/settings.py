@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from django.utils.translation import gettext_lazy as _
 
+from portal.beat_settings import CELERY_BEAT_SCHEDULE as CELERY_BEAT_SCHEDULE
 from portal.log_settings import LOGGING as LOGGING
 
 # --- Core -------------------------------------------------------------------------------------
@@ -401,22 +402,3 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # The beat only ticks and remembers nothing, so two of them share nothing either.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
-# What nobody took in time is asked again; after a pause it must not all be done at once.
-CELERY_BEAT_SCHEDULE = {
-    "heartbeat": {
-        "task": "registry_sync.tasks.heartbeat",
-        "schedule": 15.0,
-        "options": {"expires": 15},
-    },
-    "seal-audit": {
-        "task": "registry_sync.tasks.seal_audit",
-        "schedule": 30.0,
-        "options": {"expires": 30},
-    },
-    "check-registries": {
-        "task": "registry_sync.tasks.check_registries",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "tick": {"task": "registry_sync.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
-}
