@@ -64,9 +64,7 @@ MOORAGE_MIRROR_URL = _address(
     "MOORAGE_MIRROR_URL", default=f"http://{MOORAGE_BIND}:{MOORAGE_MIRROR_PORT}"
 )
 if MOORAGE_MIRROR_PORT and not MOORAGE_MIRROR_PROJECT:
-    raise ImproperlyConfigured(
-        "MOORAGE_MIRROR_PORT needs MOORAGE_MIRROR_PROJECT, a project's name."
-    )
+    raise ImproperlyConfigured("MOORAGE_MIRROR_PORT needs MOORAGE_MIRROR_PROJECT, a name.")
 if MOORAGE_MIRROR_PORT and MOORAGE_MIRROR_PORT == MOORAGE_PORT:
     raise ImproperlyConfigured("MOORAGE_MIRROR_PORT must not be MOORAGE_PORT.")
 
@@ -198,7 +196,7 @@ if (
     or ":" in MOORAGE_ROBOT_PREFIX
 ):
     raise ImproperlyConfigured(
-        "MOORAGE_ROBOT_PREFIX must hold a sign that no username has, such as + or $, and no colon."
+        "MOORAGE_ROBOT_PREFIX must hold a sign such as + or $, and no colon."
     )
 # smtp+tls://name:password@host:587 and so on; without it no mail is sent, and none is needed.
 _mail_url: str = env.str("MOORAGE_EMAIL_URL", default="").strip()
