@@ -195,9 +195,7 @@ if (
     or MOORAGE_ROBOT_PREFIX.isalnum()
     or ":" in MOORAGE_ROBOT_PREFIX
 ):
-    raise ImproperlyConfigured(
-        "MOORAGE_ROBOT_PREFIX must hold a sign such as + or $, and no colon."
-    )
+    raise ImproperlyConfigured("MOORAGE_ROBOT_PREFIX needs a sign such as + or $, and no colon.")
 # smtp+tls://name:password@host:587 and so on; without it no mail is sent, and none is needed.
 _mail_url: str = env.str("MOORAGE_EMAIL_URL", default="").strip()
 MOORAGE_SENDS_MAIL: bool = bool(_mail_url)
@@ -331,8 +329,7 @@ MOORAGE_BLOB_DELIVERY = env.str(
 _deliveries = {"redirect", "registry"} if MOORAGE_S3_BUCKET else {"file", "registry"}
 if MOORAGE_BLOB_DELIVERY not in _deliveries:
     raise ImproperlyConfigured(
-        "MOORAGE_BLOB_DELIVERY must be file or registry, and with MOORAGE_S3_BUCKET redirect or "
-        "registry."
+        "MOORAGE_BLOB_DELIVERY must be file or registry, with MOORAGE_S3_BUCKET redirect or registry"
     )
 # Networks that jobs for other registries may reach besides the internet and private networks: this
 # host itself (127.0.0.0/8) is not among them unless it is named.
