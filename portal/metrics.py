@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Any
 
 from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
@@ -116,7 +117,8 @@ class Proxies:
         """Yield the sums of the days that are kept, by project."""
         rows = ProxyDay.objects.filter(project__deleted_at=None).order_by("project__name")
         sums = {f"n_{name}": Sum(name) for name in figures.COLUMNS}
-        found = list(rows.values("project__name").annotate(**sums))
+        summed = rows.values("project__name").annotate(**sums)
+        found: list[dict[str, Any]] = [dict(row) for row in summed]
         for name, text in _PROXIED.items():
             family = CounterMetricFamily(f"moorage_proxy_{name}", text, labels=["project"])
             for row in found:

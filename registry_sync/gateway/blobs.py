@@ -47,9 +47,9 @@ def _proxied(request: HttpRequest, standing: Standing, digest: str) -> HttpRespo
         size, response = proxy.blob(cache, standing, request, digest, headers)
         if response is not None:
             return response
+        standing = proxy.placed(standing)[1]
     else:
         proxy.note_hit(cache, size if request.method == "GET" else 0)
-    standing = proxy.placed(standing)[1]
     if request.method == "HEAD" and standing.repository_id is not None:
         return _describe(standing, standing.repository_id, digest)
     return _answer(request, standing, digest)

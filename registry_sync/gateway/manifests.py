@@ -122,7 +122,9 @@ def _proxied(standing: Standing, reference: str) -> tuple[Standing, _Stored | No
     if found is None:
         return standing, None, {}
     stored = _Stored(found.digest, found.media_type, found.content)
-    return proxy.placed(standing)[1], stored, proxy.warning(is_stale=found.is_stale)
+    if known is None:
+        standing = proxy.placed(standing)[1]
+    return standing, stored, proxy.warning(is_stale=found.is_stale)
 
 
 def _fields(stored: _Stored) -> tuple[str, str, bytes]:

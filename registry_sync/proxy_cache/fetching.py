@@ -1,4 +1,4 @@
-"""Fetches a blob once: to everybody who wants it, and into the registry (docs/adr/0018-proxy-blobs.md).
+"""Fetches a blob once: to everybody who wants it, and into the registry (docs/adr/0018).
 
 A thread of its own reads the upstream into a file without a name and gives the same bytes to the
 registry; who wants the blob reads the file as it grows. The last bytes are given out only once the

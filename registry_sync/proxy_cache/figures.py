@@ -130,7 +130,7 @@ def of_projects(ids: Collection[int], *, days: int = 30) -> dict[int, Figures]:
     """Return what these projects served and fetched in the last days (UTC). One query."""
     rows = ProxyDay.objects.filter(project_id__in=ids, day__gt=_first(days))
     sums = rows.order_by().values("project_id").annotate(**{f"n_{c}": Sum(c) for c in COLUMNS})
-    found: list[dict[str, Any]] = list(sums)
+    found: list[dict[str, Any]] = [dict(row) for row in sums]
     return {
         row["project_id"]: Figures(**{name: row[f"n_{name}"] for name in COLUMNS}) for row in found
     }

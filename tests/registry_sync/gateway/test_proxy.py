@@ -17,6 +17,7 @@ from registry_sync import fsck, remote_registries
 from registry_sync.models import (
     Artifact,
     BlobFetch,
+    ProxyCache,
     ProxyCheck,
     RemoteRegistry,
     RetentionPolicy,
@@ -98,7 +99,7 @@ def hub(
         name="up", description="", address=address, actor=SYSTEM_ACTOR
     )
     project = own_projects.create(name="hub", owner=admin, is_proxy=True, actor=SYSTEM_ACTOR)
-    projects.ProxyCache.objects.create(project=project, remote=remote)
+    ProxyCache.objects.create(project=project, remote=remote)
     ProjectMember.objects.create(project=project, user=carol, role=Role.GUEST.value)
     yield project
     _until(lambda: not BlobFetch.objects.exists())
@@ -144,7 +145,7 @@ def test_an_image_becomes_whole_blob_by_blob(upstream: Upstream, puller: Caller)
     assert artifact.absent_parts.count() == len(image.blobs)
     assert artifact.pushed_by_id is None
     _pull(puller, image)
-    artifact.refresh_from_db()
+    artifact = Artifact.objects.get(body_id=image.digest)
     assert artifact.is_complete
     assert not artifact.absent_parts.exists()
     assert list(fsck._quotas(lambda _check: None)) == []
@@ -270,7 +271,7 @@ def test_an_index_is_kept_whole_with_the_platforms_that_were_pulled(
     assert [edge.child.digest for edge in held.references.all()] == [one.digest]
     assert not held.is_complete
     _pull(puller, two, two.digest)
-    held.refresh_from_db()
+    held = Artifact.objects.get(body_id=index.digest)
     assert held.is_complete
     assert [edge.position for edge in held.references.all()] == [0, 1]
 
