@@ -329,7 +329,7 @@ MOORAGE_BLOB_DELIVERY = env.str(
 _deliveries = {"redirect", "registry"} if MOORAGE_S3_BUCKET else {"file", "registry"}
 if MOORAGE_BLOB_DELIVERY not in _deliveries:
     raise ImproperlyConfigured(
-        "MOORAGE_BLOB_DELIVERY must be file or registry, with MOORAGE_S3_BUCKET redirect or registry"
+        "MOORAGE_BLOB_DELIVERY must be file, registry, or with MOORAGE_S3_BUCKET redirect"
     )
 # Networks that jobs for other registries may reach besides the internet and private networks: this
 # host itself (127.0.0.0/8) is not among them unless it is named.
