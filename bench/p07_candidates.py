@@ -30,8 +30,9 @@ def main() -> None:
             print(_measure(vendor))
         return
     lines = [
-        "| Database | A SELECT per manifest, s | Staged, s | Times as fast | Goal |",
-        "|---|---|---|---|---|",
+        "| Database | A SELECT per manifest, s | First run, s | Times as fast "
+        "| Later runs, s | Times as fast | Goal |",
+        "|---|---|---|---|---|---|---|",
     ]
     with cluster() as url:
         for kind in ("sqlite", "postgresql"):
@@ -49,14 +50,26 @@ def main() -> None:
 
 
 def _measure(vendor: str) -> str:
-    from registry_sync import garbage_candidates  # noqa: PLC0415 - only once Django is set up
-    from registry_sync.configured_storage import storage  # noqa: PLC0415
-
     _fill(vendor)
     before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     began = time.perf_counter()
     expected = _by_manifest(before)
     theirs = time.perf_counter() - began
+    first = _staged(before, expected)
+    _settle(vendor)
+    settled = _staged(before, expected)
+    goal = "≥ 10 x, ≤ 3 s" if vendor == "postgresql" else "≥ 10 x"
+    return (
+        f"| {vendor} | {theirs:.1f} | {first:.2f} | {theirs / first:.1f} "
+        f"| {settled:.3f} | {theirs / settled:.0f} | {goal} |"
+    )
+
+
+def _staged(before: datetime.datetime, expected: set[str]) -> float:
+    """Return the median of three times; the digests found must be those expected."""
+    from registry_sync import garbage_candidates  # noqa: PLC0415 - only once Django is set up
+    from registry_sync.configured_storage import storage  # noqa: PLC0415
+
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -65,9 +78,19 @@ def _measure(vendor: str) -> str:
     found = {c.digest for page in garbage_candidates.pages() for c in page}
     if found != expected or totals.digests != GARBAGE:
         raise SystemExit("the two sides found different digests")
-    ours = sorted(times)[1]
-    goal = "≥ 10 x, ≤ 3 s" if vendor == "postgresql" else "≥ 10 x"
-    return f"| {vendor} | {theirs:.1f} | {ours:.2f} | {theirs / ours:.1f} | {goal} |"
+    return sorted(times)[1]
+
+
+def _settle(vendor: str) -> None:
+    """Mark what a first collection marks, and clean up as the database does by itself in time."""
+    from django.db import connection  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE registry_sync_blob SET is_settled = true "
+            "WHERE digest NOT IN (SELECT digest FROM garbage_candidate)"
+        )
+        cursor.execute("VACUUM ANALYZE registry_sync_blob" if vendor == "postgresql" else "ANALYZE")
 
 
 def _by_manifest(before: datetime.datetime) -> set[str]:
