@@ -33,7 +33,8 @@ HEADERS = {
     "content-security-policy": "frame-ancestors 'none'",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
+    # The page of a reset link, whose address is a secret, sends less still.
+    "referrer-policy": "origin",
 }
 # Bytes as they come over the wire, compressed: with nothing stored yet, and on every later page.
 FIRST_LOAD, NEXT_LOAD = 200 * 1024, 20 * 1024
