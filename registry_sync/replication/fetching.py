@@ -97,6 +97,9 @@ def _bring_attached(fetcher: Fetcher, name: str, repository: Repository, digest:
     while waiting:
         subject = waiting.pop()
         found = fetcher.client.referrers(name, subject)
+        deleted = Artifact.objects.filter(repository=repository, body_id__in=found)
+        deleted = deleted.exclude(trash_entry=None)
+        found = sorted(set(found) - set(deleted.values_list("body_id", flat=True)))
         for tag in _tool_tags(subject):
             attached = fetcher.client.tagged_digest(name, tag, types=TYPES)
             if attached:

@@ -1,22 +1,28 @@
 """What a policy has to fetch: the tags of another registry compared with ours."""
 
 import contextlib
+import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils import timezone
 
 from accounts.errors import BadRequest
 from accounts.scopes import is_repository_name
 from registry_sync import manifests
-from registry_sync.accessories import subject_of_tag
+from registry_sync.accessories import SUFFIXES, subject_of_tag
 from registry_sync.client.managed import Described, ManagedRegistry, UnableError
 from registry_sync.manifests import MAX_MANIFEST_BYTES, Manifest, ManifestError
-from registry_sync.models import ReplicationPolicy, Tag
+from registry_sync.models import Artifact, ReplicationPolicy, Tag
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.planning import TYPES, Askers, Copy, Plan, Progress, destination_of
 from registry_sync.tag_names import is_tag
 
+# For so long after an image came, what is attached to it is looked for.
+_SIGNED_WITHIN = datetime.timedelta(days=7)
 # What a pattern may hold; a name without any of it is one repository.
 _WILDCARDS = frozenset("*?[]{}!")
 
@@ -46,11 +52,13 @@ def make(
                 # What a registry says may be anything; ours takes it for a path.
                 plan.unnamed.append(f"{ascii(name)[:200]} cannot be a repository's name")
                 continue
-            tags = [tag for tag in client.tags(name) if _is_wanted(tag, wanted)]
+            listed = client.tags(name)
+            tags = [tag for tag in listed if _is_wanted(tag, wanted)]
             found = askers.pairs(name, tags)
             if wanted.looks_into:
                 found = _Look(client, name, wanted).chosen(found)
-            _compare(plan, policy, (name, destination), found)
+            attached = _Attached(client, name, frozenset(listed))
+            _compare(plan, policy, (name, destination), found, attached)
             compared += len(tags)
             run.progress(done=compared, unit="tags", message=name)
     return plan
@@ -113,11 +121,34 @@ def _is_wanted(tag: str, wanted: Filters) -> bool:
     return is_tag(tag) and not subject_of_tag(tag) and wanted.takes_tag(tag)
 
 
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """What is about the images of a repository there: signing often comes after the push."""
+
+    client: ManagedRegistry
+    name: str
+    tags: frozenset[str]
+
+    def is_more(self, artifact: Artifact) -> bool:
+        """Whether something is about an image there that never was here. One request."""
+        if artifact.pushed_at < timezone.now() - _SIGNED_WITHIN:
+            return False
+        there = set(self.client.referrers(self.name, artifact.digest))
+        known = Artifact.objects.filter(repository=artifact.repository_id, body_id__in=there)
+        if there - set(known.values_list("body_id", flat=True)):
+            return True
+        beginning = artifact.digest.replace(":", "-")
+        named = {f"{beginning}.{suffix}" for suffix in SUFFIXES} & self.tags
+        ours = Tag.objects.filter(repository=artifact.repository_id, name__in=named)
+        return bool(named - set(ours.values_list("name", flat=True)))
+
+
 def _compare(
     plan: Plan,
     policy: ReplicationPolicy,
     place: tuple[str, str],
     tags: list[tuple[str, str]],
+    attached: _Attached,
 ) -> None:
     name, destination = place
     project, _slash, path = destination.partition("/")
@@ -125,18 +156,25 @@ def _compare(
         repository__project__name=project,
         repository__project__deleted_at=None,
         repository__path=path,
-    )
-    here = dict(ours.values_list("name", "artifact__body_id"))
+    ).select_related("artifact")
+    rows = ours.defer("artifact__config", "artifact__annotations")
+    here = {tag.name: tag.artifact for tag in rows if tag.artifact is not None}
     copies: dict[str, Copy] = {}
+    complete: dict[str, bool] = {}
     for tag, digest in tags:
         if not digest:
             continue  # It went while we looked.
-        if here.get(tag) == digest:
+        artifact = here.get(tag)
+        is_same = artifact is not None and artifact.digest == digest
+        if artifact is not None and is_same and digest not in complete:
+            complete[digest] = not attached.is_more(artifact)
+        if is_same and complete[digest]:
             plan.there += 1
-        elif tag in here and not policy.is_overriding:
+        elif artifact is not None and not is_same and not policy.is_overriding:
             plan.kept.append(f"{destination}:{tag}")
         else:
             if digest not in copies:
                 copies[digest] = Copy(0, digest, 0, name, destination)
                 plan.copies.append(copies[digest])
-            copies[digest].tags.append(tag)
+            if not is_same:
+                copies[digest].tags.append(tag)

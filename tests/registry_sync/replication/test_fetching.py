@@ -326,3 +326,35 @@ def test_a_name_that_is_none_is_left_out_and_said(remote: Remote, name: str) -> 
     log = "".join(TaskLog.objects.values_list("text", flat=True))
     assert "cannot be a repository's name" in log
     assert all(line.count(" cannot be ") <= 1 for line in log.splitlines())
+
+
+def test_what_is_attached_after_an_image_came_follows(remote: Remote) -> None:
+    image = make_image("a")
+    remote.put("base/tool", image, "v1", "v2")
+    policy = make_policy()
+    run_all(policy)
+    signature = make_image("s", subject=descriptor(image.content, image.media_type))
+    remote.put("base/tool", signature)
+    remote.about[image.digest] = [signature.digest]
+    assert run_all(policy).task_count == 2
+    assert Artifact.objects.live().filter(body_id=signature.digest).exists()
+    by_tag = f"{image.digest.replace(':', '-')}.sig"
+    remote.put("base/tool", make_image("old"), by_tag)
+    assert run_all(policy).task_count == 2
+    assert ("tool", by_tag, make_image("old").digest) in state()
+    assert run_all(policy).task_count == 1
+    # What was deleted here is not missed, and after a week nothing is looked for.
+    gone = Artifact.objects.get(body_id=signature.digest)
+    trash.delete_artifact(gone.repository, signature.digest, actor=SYSTEM_ACTOR)
+    assert run_all(policy).task_count == 1
+    other = make_image("o", subject=descriptor(image.content, image.media_type))
+    remote.put("base/tool", other)
+    remote.about[image.digest].append(other.digest)
+    assert run_all(policy).task_count == 2
+    assert not Artifact.objects.live().filter(body_id=signature.digest).exists()
+    assert Artifact.objects.live().filter(body_id=other.digest).exists()
+    later = make_image("l", subject=descriptor(image.content, image.media_type))
+    remote.put("base/tool", later)
+    remote.about[image.digest].append(later.digest)
+    Artifact.objects.update(pushed_at=timezone.now() - datetime.timedelta(days=8))
+    assert run_all(policy).task_count == 1
