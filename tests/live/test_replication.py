@@ -287,6 +287,7 @@ def test_a_copy_that_comes_back_goes_no_further(stack: Stack, ask: Ask) -> None:
         "dest_namespace": deep,
         "dest_namespace_replace_count": 0,
         "trigger": {"type": "event_based"},
+        "replicate_deletion": True,
         "filters": [{"type": "name", "value": f"{{{project},{deep}}}/**"}],
     }
     made = ask("POST", "replication/policies", policy).headers["Location"].rpartition("/")[2]
@@ -300,3 +301,8 @@ def test_a_copy_that_comes_back_goes_no_further(stack: Stack, ask: Ask) -> None:
     assert ours.tagged_digest(f"{deep}/{first}", "v1", types=TYPES) == ""
     runs = ask("GET", f"replication/executions?policy_id={made}").json()
     assert len(runs) == 2
+    # A deletion is a Moorage's own there: its trash keeps what went.
+    ask("DELETE", f"projects/{project}/repositories/app/artifacts/{image.digest}")
+    wait_for(lambda: ours.tagged_digest(first, "v1", types=TYPES) == "", "the deletion there")
+    (entry,) = ask("GET", f"projects/{deep}/trash").json()
+    assert entry["digest"] == image.digest
