@@ -37,6 +37,16 @@ class Mirrored:
         self.upstream.push(layout, f"library/{name}:1")
         return f"{name}:1"
 
+    def publicise(self, *, is_public: bool) -> None:
+        """Let everyone pull from the project, or its members alone."""
+        changed = self.stack.request(
+            "PUT",
+            f"/api/v2.0/projects/{PROJECT}",
+            json={"metadata": {"public": str(is_public).lower()}},
+            auth=("admin", self.stack.admin_password),
+        )
+        assert changed.status_code == 200, changed.text
+
     def fetched(self, name: str) -> list[str]:
         """Return the paths of what was fetched from the upstream of an image: GETs, in order."""
         return [

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,25 @@ def test_nothing_is_pushed_to_it(mirrored: Mirrored, image: Path) -> None:
     )
     assert done.returncode != 0
     assert "405" in done.stderr or "unsupported" in done.stderr.lower(), done.stderr
+
+
+@pytest.mark.live
+def test_a_private_project_wants_credentials_for_the_mirror(
+    mirrored: Mirrored, tmp_path: Path
+) -> None:
+    image = mirrored.publish(tmp_path, unique("private"), "private\n")
+    configured = str(configuration(mirrored, tmp_path))
+    secret = b64encode(f"admin:{mirrored.stack.admin_password}".encode()).decode()
+    signed_in, nobody = tmp_path / "auth.json", tmp_path / "none.json"
+    signed_in.write_text(json.dumps({"auths": {mirrored.address: {"auth": secret}}}))
+    nobody.write_text("{}")
+    inspect = [need("skopeo"), "--registries-conf", configured, "inspect", "--no-tags"]
+    source = f"docker://docker.io/library/{image}"
+    mirrored.publicise(is_public=False)
+    try:
+        fails(*inspect, "--authfile", nobody, source)
+        assert not mirrored.fetched(image.partition(":")[0])
+        assert '"Digest"' in run(*inspect, "--authfile", signed_in, source)
+    finally:
+        mirrored.publicise(is_public=True)
+    assert '"Digest"' in run(*inspect, "--authfile", nobody, source)
