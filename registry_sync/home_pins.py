@@ -21,7 +21,7 @@ def pin(project: Project, path: str = "", *, principal: Principal) -> None:
 
     Raises ``Conflict`` where so many are pinned already that they are of no use.
     """
-    own = HomePin.objects.filter(user_id=principal.user_id)
+    own = _own(principal)
     if own.filter(project=project, path=path).exists():
         return
     if own.count() >= MOST:
@@ -29,23 +29,24 @@ def pin(project: Project, path: str = "", *, principal: Principal) -> None:
             _("At most %(max)d things can be pinned; take one off your home page first.")
             % {"max": MOST}
         )
-    HomePin.objects.get_or_create(user_id=principal.user_id, project=project, path=path)
+    HomePin.objects.get_or_create(user_id=principal.user_id or 0, project=project, path=path)
 
 
 def unpin(project: Project, path: str = "", *, principal: Principal) -> None:
     """Take it off the home page; what is not there stays away."""
-    HomePin.objects.filter(user_id=principal.user_id, project=project, path=path).delete()
+    _own(principal).filter(project=project, path=path).delete()
 
 
 def is_pinned(project: Project, path: str = "", *, principal: Principal) -> bool:
     """Whether this person has it on their home page."""
-    own = HomePin.objects.filter(user_id=principal.user_id or 0, project=project, path=path)
-    return own.exists()
+    return _own(principal).filter(project=project, path=path).exists()
 
 
 def of(principal: Principal) -> QuerySet[HomePin]:
     """Return somebody's pins in projects that they may still know of, with their projects."""
-    pins = HomePin.objects.filter(
-        user_id=principal.user_id or 0, project__in=Project.objects.visible_to(principal)
-    )
+    pins = _own(principal).filter(project__in=Project.objects.visible_to(principal))
     return pins.select_related("project").order_by("project__name", "path")
+
+
+def _own(principal: Principal) -> QuerySet[HomePin]:
+    return HomePin.objects.filter(user_id=principal.user_id or 0)
