@@ -139,22 +139,27 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 
 
 class _Body:
-    """A fetch's bytes; a client that goes away before the first is one reader less too."""
+    """A fetch's bytes for one reader, who is gone at their end or when it is closed before."""
 
     def __init__(self, fetch: fetching.Fetch, start: int, end: int) -> None:
         self._fetch = fetch
         self._parts = fetch.parts(start, end)
-        self._is_begun = False
+        self._is_left = False
 
     def __iter__(self) -> Iterator[bytes]:
-        self._is_begun = True
-        return self._parts
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Called by Django at the response's end."""
-        if self._is_begun:
-            self._parts.close()  # type: ignore[attr-defined]
-        else:
+        """Called by Django at the response's end, also where nothing was read."""
+        if not self._is_left:
+            self._is_left = True
             self._fetch.leave()
 
 

@@ -70,18 +70,15 @@ class Fetch:
     def parts(self, start: int, end: int) -> Iterator[bytes]:
         """Yield bytes ``start`` to ``end`` as they come. Raises ``BrokenError`` where they do not.
 
-        The reader was counted when it was given out by ``of``.
+        The reader was counted when it was given out by ``of``, until it calls ``leave``.
         """
-        try:
-            at = start
-            while at < end:
-                ready = min(self._wait(at), end)
-                while at < ready:
-                    part = os.pread(self.file.fileno(), min(_PART_BYTES, ready - at), at)
-                    at += len(part)
-                    yield part
-        finally:
-            self.leave()
+        at = start
+        while at < end:
+            ready = min(self._wait(at), end)
+            while at < ready:
+                part = os.pread(self.file.fileno(), min(_PART_BYTES, ready - at), at)
+                at += len(part)
+                yield part
 
     def leave(self) -> None:
         """Say that one reader reads no more."""

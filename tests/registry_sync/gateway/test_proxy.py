@@ -1,9 +1,12 @@
 """Projects that another registry fills: what is asked of it, and what it may not do to us."""
 
+import datetime
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import projects as own_projects
@@ -316,3 +319,58 @@ def test_expiry_is_a_retention_policy_of_the_project(hub: Project, admin: User) 
         made, changes=ProjectChanges(trash_days=1), actor=Actor(principal_of_user(admin))
     )
     assert changed.trash_days == 1
+
+
+def _slow(upstream: Upstream, digest: str, gate: threading.Event) -> None:
+    def instead(asked: Asked) -> Told | None:
+        if asked.path.endswith(digest):
+            gate.wait(10)
+        return None
+
+    upstream.instead = instead
+
+
+def test_a_client_that_goes_away_loses_nothing(
+    upstream: Upstream, puller: Caller, registry: FakeRegistry
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    digest, gate = digest_of(image.blobs[-1]), threading.Event()
+    puller.get("hub/library/app/manifests/1")
+    _slow(upstream, digest, gate)
+    puller.get(f"hub/library/app/blobs/{digest}").close()
+    gate.set()
+    _until(lambda: digest in registry.blobs)
+
+
+def test_no_more_connections_than_allowed(upstream: Upstream, puller: Caller, hub: Project) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    projects.update(hub, changes=projects.Changes(max_connections=1), actor=SYSTEM_ACTOR)
+    first, second = (digest_of(content) for content in image.blobs[:2])
+    puller.get("hub/library/app/manifests/1")
+    gate = threading.Event()
+    _slow(upstream, first, gate)
+    held = puller.get(f"hub/library/app/blobs/{first}")
+    refused = puller.get(f"hub/library/app/blobs/{second}")
+    assert error_of(refused) == (429, "TOOMANYREQUESTS")
+    gate.set()
+    assert digest_of(_whole(held)) == first
+    assert not BlobFetch.objects.filter(digest=second).exists()
+
+
+def test_another_process_that_fetches_it_is_waited_for(
+    upstream: Upstream, puller: Caller, hub: Project
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    digest = digest_of(image.blobs[-1])
+    puller.get("hub/library/app/manifests/1")
+    soon = timezone.now() + datetime.timedelta(seconds=1)
+    repository = Tag.objects.get(name="1").repository
+    # It died: its lease runs out.
+    BlobFetch.objects.create(
+        repository=repository, digest=digest, lease_until=soon, wanted_at=timezone.now()
+    )
+    assert digest_of(_whole(puller.get(f"hub/library/app/blobs/{digest}"))) == digest
+    assert timezone.now() >= soon
