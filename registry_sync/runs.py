@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 LOG_LIMIT = 1024 * 1024
 # Progress and log reach the database at most so often.
 _FLUSH_SECONDS = 1.0
-_FLUSH_SIZE = 16 * 1024
+_FLUSH_SIZE = 64 * 1024
 # Set when the worker is told to end: engines give their tasks back at the next look.
 shutting_down = threading.Event()
 
