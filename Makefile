@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 
-.PHONY: api-fuzz bench clients-test garbage-soak compose-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
+.PHONY: api-fuzz bench clients-test garbage-mutations garbage-soak compose-test conformance demo help setup run test lint types format migrations translations packages-run packages-test
 .PHONY: translate check-static test-sqlite test-postgresql test-live
 
 help: ## List the targets
@@ -65,6 +65,9 @@ api-fuzz: setup ## Send the API many requests made from its description and Harb
 	  if [ $$database = postgresql ]; then run="$(PYTHON) -m tests.postgres $$run"; fi; \
 	  MOORAGE_TEST_DATABASE=$$database MOORAGE_TEST_FUZZ=$${EXAMPLES:-200} $$run || exit 1; \
 	done
+
+garbage-mutations: setup ## Switch each rule of collection off; a test must notice (half an hour)
+	@$(PYTHON) -m tools.garbage_mutations
 
 garbage-soak: setup ## Push, delete and restore while collection runs over and over (ten minutes)
 	@$(PYTHON) -m bench.garbage_soak 300 86400

@@ -64,7 +64,8 @@ def count(project_id: int) -> int:
     """Count the bytes; what lies in the trash is used by its images."""
     rows = statements.run(Statement(_UNUSED, [project_id] * 4))
     unknown = [digest for digest, size in rows if size is None][:_MEASURED]
-    return sum(size for _digest, size in rows if size is not None) + _measured(unknown)
+    known = sum(int(size) for _digest, size in rows if size is not None)
+    return known + _measured(unknown)
 
 
 # Links that a collection found needed are left out by an index.
