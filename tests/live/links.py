@@ -114,7 +114,7 @@ class Namespace:
         number = os.getpid() % 10_000
         self.name = f"moorage-{number}"
         self._here, inside = f"mrg{number}a", f"mrg{number}b"
-        # A /30 of the benchmarks' range, which nobody routes to.
+        # A private /30 of its own, so that administrators may name it.
         third, fourth = number // 64 % 256, number % 64 * 4
         self.address = f"10.213.{third}.{fourth + 2}"
         _ip("netns", "add", self.name)
