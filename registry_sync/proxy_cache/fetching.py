@@ -115,7 +115,7 @@ class Fetch:
 
 _fetches: dict[tuple[int, str], Fetch] = {}
 _lock = threading.Lock()
-# What is reserved against a project's ``max_connections``: fetches by project.
+# Of many that want the same blob one begins to fetch it.
 _opening: dict[tuple[int, str], threading.Lock] = {}
 
 
