@@ -50,6 +50,18 @@ class DeletableOutput(serializers.Serializer[dict[str, Any]]):
     message = serializers.CharField()
 
 
+class _FilledFrom(serializers.IntegerField):
+    """The registry that fills a project; left out of one of one's own, as the contract does."""
+
+    def get_attribute(self, instance: Project) -> int:
+        """Return it. Raises ``SkipField`` where there is none."""
+        caches: dict[int, ProxyCache] = self.context["caches"]
+        cache = caches.get(instance.pk)
+        if cache is None:
+            raise serializers.SkipField
+        return cache.remote_id
+
+
 class ProjectOutput(serializers.Serializer[Project]):
     """The contract's ``Project``."""
 
@@ -64,20 +76,8 @@ class ProjectOutput(serializers.Serializer[Project]):
     current_user_role_id = serializers.SerializerMethodField()
     current_user_role_ids = serializers.SerializerMethodField()
     repo_count = serializers.SerializerMethodField()
-    registry_id = serializers.SerializerMethodField()
+    registry_id = _FilledFrom(required=False)
     metadata = serializers.SerializerMethodField()
-
-    def get_registry_id(self, project: Project) -> int | None:
-        """Return the registry that fills it; None for a project of one's own."""
-        cache = self._cache(project)
-        return cache.remote_id if cache else None
-
-    def to_representation(self, instance: Project) -> dict[str, Any]:
-        """Leave the registry out of a project of one's own, as the contract does."""
-        shown: dict[str, Any] = super().to_representation(instance)
-        if shown["registry_id"] is None:
-            del shown["registry_id"]
-        return shown
 
     def get_deleted(self, project: Project) -> bool:
         """Tell whether the project is gone."""
