@@ -9,7 +9,8 @@ read, such as commands, digests and times, stays as it is.
 LENGTHEN = """
 () => {
   const accents = {a: "å", c: "ç", e: "é", i: "î", n: "ñ", o: "ö", s: "š", u: "ü", y: "ý", z: "ž"};
-  const left = "code, pre, kbd, script, style, svg, time, textarea, .mo-mono, .mo-digest, .mo-num, .mo-av, .visually-hidden";
+  const left = "code, pre, kbd, script, style, svg, time, textarea, "
+    + ".mo-mono, .mo-digest, .mo-num, .mo-av, .visually-hidden";
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const nodes = [];
   while (walker.nextNode()) nodes.push(walker.currentNode);

@@ -11,7 +11,7 @@ from registry_sync import retention, tasks
 from registry_sync.models import DigestInUse, Execution, Repository, RetentionPolicy
 from tests.factories import make_image, make_index, make_repository, push_image
 from tests.portal.api.conftest import Caller, error_of, told
-from tests.registry_sync.test_retention import OLD_PRS, age, rule
+from tests.registry_sync.retaining import OLD_PRS, age, rule
 from tests.registry_sync.trashing import tags_of
 
 Find = Callable[[str], Caller]

@@ -8,7 +8,7 @@ from registry_sync.models import Execution, Repository, RetentionPolicy, TagPin
 from tests.conftest import Cast
 from tests.factories import make_repository, push_image
 from tests.portal.web.conftest import SignedIn, fragment, text_of
-from tests.registry_sync.test_retention import OLD_PRS, age, policy_of, rule
+from tests.registry_sync.retaining import OLD_PRS, age, policy_of, rule
 from tests.registry_sync.trashing import tags_of
 
 
