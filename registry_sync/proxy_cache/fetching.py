@@ -33,9 +33,13 @@ from registry_sync.upstream import registry
 
 logger = logging.getLogger(__name__)
 
-# So many at a time in one process; each is a thread and two connections.
+# So many at a time in one process; each is a thread and two connections. One upstream, however
+# slow, leaves room for the others.
 _MAX_FETCHES = 24
+_MAX_OF_UPSTREAM = 16
 _LEASE = timedelta(seconds=20)
+# A client waits so long for room before it is told to come again; shorter than the lease.
+_ROOM_SECONDS = 15.0
 _RENEW_SECONDS = 5.0
 _PART_BYTES = 256 * 1024
 # When nobody reads any more, what is nearly here is fetched to its end; the rest is given up.
@@ -115,6 +119,8 @@ class Fetch:
 
 _fetches: dict[tuple[int, str], Fetch] = {}
 _lock = threading.Lock()
+# Told whenever a fetch ends.
+_room = threading.Condition(_lock)
 # Of many that want the same blob one begins to fetch it.
 _opening: dict[tuple[int, str], threading.Lock] = {}
 
@@ -175,8 +181,9 @@ def _begin(
         return None
     fetch = Fetch(cache, repository, digest, size, tempfile.TemporaryFile(), readers=1)  # noqa: SIM115
     try:
-        with _lock:
-            _require_place(cache)
+        with _room:
+            if not _room.wait_for(lambda: _has_room(cache), _ROOM_SECONDS):
+                raise TooManyError("as many blobs as allowed are being fetched; try again")
             _fetches[key] = fetch
     except TooManyError:
         BlobFetch.objects.filter(pk=lease.pk, fencing_token=lease.fencing_token).delete()
@@ -186,10 +193,14 @@ def _begin(
     return fetch
 
 
-def _require_place(cache: ProxyCache) -> None:
-    own = sum(1 for fetch in _fetches.values() if fetch.cache.project_id == cache.project_id)
-    if len(_fetches) >= _MAX_FETCHES or 0 < cache.max_connections <= own:
-        raise TooManyError("as many blobs as allowed are being fetched; try again in a moment")
+def _has_room(cache: ProxyCache) -> bool:
+    running = list(_fetches.values())
+    if len(running) >= _MAX_FETCHES:
+        return False
+    if sum(fetch.cache.remote_id == cache.remote_id for fetch in running) >= _MAX_OF_UPSTREAM:
+        return False
+    own = sum(fetch.cache.project_id == cache.project_id for fetch in running)
+    return not cache.max_connections or own < cache.max_connections
 
 
 def _claim(repository: Repository, digest: str) -> BlobFetch | None:
@@ -225,9 +236,10 @@ def _run(fetch: Fetch, lease: BlobFetch) -> None:
         logger.exception("%s was not fetched", fetch.digest)
         problem = error
     finally:
-        with _lock:
+        with _room:
             _fetches.pop((fetch.repository.pk, fetch.digest), None)
             _opening.pop((fetch.repository.pk, fetch.digest), None)
+            _room.notify_all()
         if not fetch.is_sound:
             fetch.end(problem or BrokenError("the upstream broke off"))
         try:
@@ -239,6 +251,7 @@ def _run(fetch: Fetch, lease: BlobFetch) -> None:
 
 def _fetch(fetch: Fetch, lease: BlobFetch) -> None:
     repository, digest = fetch.repository, fetch.digest
+    _renew(lease)
     if _mounted(fetch):
         return
     is_kept = _may_keep(fetch)
@@ -272,8 +285,7 @@ def _incoming(fetch: Fetch, lease: BlobFetch, parts: Iterator[bytes]) -> Iterato
         statistics.note_proxy(fetch.cache.project_id, fetched_bytes=len(part))
         if time.monotonic() - renewed > _RENEW_SECONDS:
             renewed = time.monotonic()
-            until = timezone.now() + _LEASE
-            leases.renew(BlobFetch.objects.all(), lease.pk, lease.fencing_token, until=until)
+            _renew(lease)
             _require_wanted(fetch, lease)
         _slow_down(fetch, began)
         if fetch.came == fetch.size:
@@ -284,6 +296,12 @@ def _incoming(fetch: Fetch, lease: BlobFetch, parts: Iterator[bytes]) -> Iterato
     if not fetch.is_sound:
         # Of no bytes at all.
         _require_sound(fetch, sha.hexdigest())
+
+
+def _renew(lease: BlobFetch) -> None:
+    """Keep the lease for a while more. Raises ``LeaseLostError``."""
+    until = timezone.now() + _LEASE
+    leases.renew(BlobFetch.objects.all(), lease.pk, lease.fencing_token, until=until)
 
 
 def _require_sound(fetch: Fetch, hexadecimal: str) -> None:
