@@ -114,10 +114,6 @@ def require_pushable(project_id: int, registry_name: str, manifest: Manifest) ->
         raise Denied("; ".join(found))
 
 
-# By hand: every push asks it.
-_ENFORCED = "SELECT 1 FROM registry_sync_layerpolicy WHERE project_id = %s AND is_enforced"
-
-
 def _result(registry_name: str, digests: list[str]) -> dict[str, Any]:
     end = time.monotonic() + _SECONDS
     if not _places.acquire(timeout=_SECONDS / 5):
