@@ -1,6 +1,5 @@
 """`manage.py import_registry`: take over what a plain registry holds."""
 
-import time
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -13,9 +12,9 @@ from accounts.principals import Actor
 from registry_sync import dispatch, executions, reports, tasks
 from registry_sync.importing import engine
 from registry_sync.importing.engine import STORAGE, Terms
+from registry_sync.management.following import follow
 from registry_sync.models import Execution, ReportLine, State, Task
 
-_LOOK_SECONDS = 0.5
 _SHOWN = 50
 
 
@@ -74,20 +73,8 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(f"moorage: {error}") from error
         self.stdout.write(f"import: execution {execution.pk}")
-        self._follow(execution.tasks.get())
+        follow(execution.tasks.get(), self.stdout.write, _progress)
         self._report(execution)
-
-    def _follow(self, task: Task) -> None:
-        shown = ""
-        while True:
-            task.refresh_from_db()
-            line = f"{task.done} of {task.total or '?'} repositories {task.message}".rstrip()
-            if line != shown and task.started_at is not None:
-                self.stdout.write(line)
-                shown = line
-            if task.finished_at is not None:
-                return
-            time.sleep(_LOOK_SECONDS)
 
     def _report(self, execution: Execution) -> None:
         execution.refresh_from_db()
@@ -103,6 +90,10 @@ class Command(BaseCommand):
         if execution.state != State.SUCCEEDED:
             task = execution.tasks.get()
             raise CommandError(f"moorage: the import {execution.state}: {task.message}")
+
+
+def _progress(task: Task) -> str:
+    return f"{task.done} of {task.total or '?'} repositories {task.message}".rstrip()
 
 
 def _source(text: str) -> str:

@@ -1,6 +1,5 @@
 """`manage.py reconcile`: compare the registry's storage with the tables, and mend."""
 
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -8,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.errors import DomainError
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import dispatch, tasks
+from registry_sync.management.following import follow
 from registry_sync.models import ReportLine, State
 from registry_sync.reconciling import engine
 
-_LOOK_SECONDS = 0.5
 _SHOWN = 100
 
 
@@ -49,9 +48,7 @@ class Command(BaseCommand):
                 tasks.run_here(task.pk)
         except DomainError as error:
             raise CommandError(f"moorage: {error}") from error
-        while task.finished_at is None:
-            time.sleep(0 if options["here"] else _LOOK_SECONDS)
-            task.refresh_from_db()
+        follow(task, self.stdout.write)
         lines = ReportLine.objects.of(execution.pk)
         for line in lines[:_SHOWN]:
             self.stdout.write(f"{line.outcome} {line.subject_kind} {line.subject}: {line.reason}")
