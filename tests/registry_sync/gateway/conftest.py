@@ -1,6 +1,6 @@
 """Calling ``/v2`` as somebody, with a registry in memory behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +9,21 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import access, docker_tokens, scopes
+from accounts import access, docker_tokens, projects, scopes
 from accounts.credentials import principal_of_user
 from accounts.crypto import ensure_keys
-from accounts.models import User
-from accounts.principals import ANONYMOUS
-from registry_sync import upstream
+from accounts.models import Project, ProjectMember, User
+from accounts.principals import ANONYMOUS, SYSTEM_ACTOR
+from accounts.roles import Role
+from registry_sync import remote_registries, upstream
 from registry_sync.gateway import blobs, precheck, push, uploads
+from registry_sync.models import BlobFetch, ProxyCache
+from registry_sync.proxy_cache import arriving, fetching, figures, upstreams
+from registry_sync.remote_registries import Address
+from tests.factories import Image, digest_of
 from tests.fakes import FakeRegistry
+from tests.registry_sync.gateway.proxied import Upstream, until
+from tests.registry_sync.strange_registry import served
 
 # The test client's response has no public type.
 Answer = Any
@@ -123,3 +130,63 @@ def carol_app(token_for: Sign, carol: User, registry: FakeRegistry) -> Caller:
 def nobody() -> Caller:
     """A caller without a token."""
     return Caller("")
+
+
+# --- A project that another registry fills --------------------------------------------------------
+
+
+@pytest.fixture(name="upstream")
+def _upstream() -> Iterator[Upstream]:
+    """Start one."""
+    for server in served():
+        yield Upstream(server)
+
+
+@pytest.fixture
+def hub(
+    upstream: Upstream,
+    registry: FakeRegistry,
+    admin: User,
+    carol: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Project]:
+    """A project that it fills; carol is a guest."""
+    settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    for module in (arriving, fetching):
+        monkeypatch.setattr(module, "registry", registry)
+    address = Address(upstream.server.url, "docker-hub")
+    remote = remote_registries.create(
+        name="up", description="", address=address, actor=SYSTEM_ACTOR
+    )
+    project = projects.create(name="hub", owner=admin, is_proxy=True, actor=SYSTEM_ACTOR)
+    ProxyCache.objects.create(project=project, remote=remote)
+    ProjectMember.objects.create(project=project, user=carol, role=Role.GUEST.value)
+    yield project
+    until(lambda: not BlobFetch.objects.exists())
+    upstreams.forget()
+    figures.discard()
+
+
+@pytest.fixture
+def puller(token_for: Sign, carol: User, hub: Project) -> Caller:
+    """Carol, who may pull ``hub/library/app``."""
+    return token_for(carol, "repository:hub/library/app:pull,push")
+
+
+def whole(response: Answer) -> bytes:
+    """Return all that an answer sends."""
+    return b"".join(response.streaming_content) if response.streaming else response.content
+
+
+def pull(caller: Caller, image: Image, reference: str = "1") -> None:
+    """Pull an image of ``hub/library/app`` as clients do, and let the fetches end."""
+    answer = caller.get(f"hub/library/app/manifests/{reference}")
+    assert answer.status_code == 200, answer.content
+    assert answer.content == image.content
+    for content in image.blobs:
+        got = caller.get(f"hub/library/app/blobs/{digest_of(content)}")
+        assert got.status_code == 200
+        if got.streaming:
+            assert whole(got) == content
+    until(lambda: not BlobFetch.objects.exists())

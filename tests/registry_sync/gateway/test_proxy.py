@@ -2,12 +2,10 @@
 
 import datetime
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from accounts import projects as own_projects
 from accounts.credentials import principal_of_user
@@ -20,123 +18,20 @@ from registry_sync import fsck, remote_registries
 from registry_sync.models import (
     Artifact,
     BlobFetch,
-    ProxyCache,
     ProxyCheck,
     RemoteRegistry,
     RetentionPolicy,
     Tag,
     UpstreamState,
 )
-from registry_sync.proxy_cache import arriving, fetching, figures, projects, upstreams
-from registry_sync.remote_registries import Address
-from tests.factories import Image, digest_of, make_image, make_index
+from registry_sync.proxy_cache import fetching, figures, projects
+from tests.factories import digest_of, make_image, make_index
 from tests.fakes import FakeRegistry
-from tests.registry_sync.gateway.conftest import Answer, Caller, Sign, error_of
-from tests.registry_sync.strange_registry import Answer as Told
-from tests.registry_sync.strange_registry import Asked, Server, served
+from tests.registry_sync.gateway.conftest import Caller, Sign, error_of, pull, whole
+from tests.registry_sync.gateway.proxied import Upstream, hold_back, until
 
 # The fetch is a thread with a connection of its own.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Upstream:
-    """A registry with images, which may answer otherwise."""
-
-    def __init__(self, server: Server) -> None:
-        """``server`` is where it listens."""
-        self.server = server
-        self.tags: dict[str, Image] = {}
-        self.manifests: dict[str, Image] = {}
-        self.blobs: dict[str, bytes] = {}
-        self.instead: Callable[[Asked], Told | None] = lambda _asked: None
-        server.answer = self._answer
-
-    def hold(self, name: str, image: Image) -> None:
-        """Hold an image under a tag, ``library/app:1``."""
-        self.tags[name] = image
-        self.manifests[image.digest] = image
-        self.blobs |= {digest_of(content): content for content in image.blobs}
-
-    def count(self, part: str, method: str = "GET") -> int:
-        """Count the requests whose path has a part."""
-        return sum(part in each.path and each.method == method for each in self.server.asked)
-
-    def _answer(self, asked: Asked) -> Told:
-        found = self.instead(asked)
-        if found is not None:
-            return found
-        head, _slash, reference = asked.path.rpartition("/")
-        if head.endswith("/blobs"):
-            content = self.blobs.get(reference)
-            return (404, {}, b"") if content is None else (200, {}, content)
-        name = head.removeprefix("/v2/").removesuffix("/manifests")
-        image = self.manifests.get(reference) or self.tags.get(f"{name}:{reference}")
-        if image is None:
-            return 404, {}, b""
-        headers = {"Content-Type": image.media_type, "Docker-Content-Digest": image.digest}
-        return 200, headers | {"Content-Length": str(len(image.content))}, image.content
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    """Start one."""
-    for server in served():
-        yield Upstream(server)
-
-
-@pytest.fixture
-def hub(
-    upstream: Upstream,
-    registry: FakeRegistry,
-    admin: User,
-    carol: User,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Project]:
-    """A project that it fills; carol is a guest."""
-    settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    for module in (arriving, fetching):
-        monkeypatch.setattr(module, "registry", registry)
-    address = Address(upstream.server.url, "docker-hub")
-    remote = remote_registries.create(
-        name="up", description="", address=address, actor=SYSTEM_ACTOR
-    )
-    project = own_projects.create(name="hub", owner=admin, is_proxy=True, actor=SYSTEM_ACTOR)
-    ProxyCache.objects.create(project=project, remote=remote)
-    ProjectMember.objects.create(project=project, user=carol, role=Role.GUEST.value)
-    yield project
-    _until(lambda: not BlobFetch.objects.exists())
-    upstreams.forget()
-    figures.discard()
-
-
-@pytest.fixture
-def puller(token_for: Sign, carol: User, hub: Project) -> Caller:
-    """Carol, who may pull ``hub/library/app``."""
-    return token_for(carol, "repository:hub/library/app:pull,push")
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.02)
-
-
-def _whole(response: Answer) -> bytes:
-    return b"".join(response.streaming_content) if response.streaming else response.content
-
-
-def _pull(caller: Caller, image: Image, reference: str = "1") -> None:
-    answer = caller.get(f"hub/library/app/manifests/{reference}")
-    assert answer.status_code == 200, answer.content
-    assert answer.content == image.content
-    for content in image.blobs:
-        got = caller.get(f"hub/library/app/blobs/{digest_of(content)}")
-        assert got.status_code == 200
-        if got.streaming:
-            assert _whole(got) == content
-    _until(lambda: not BlobFetch.objects.exists())
 
 
 def test_an_image_becomes_whole_blob_by_blob(upstream: Upstream, puller: Caller) -> None:
@@ -147,13 +42,13 @@ def test_an_image_becomes_whole_blob_by_blob(upstream: Upstream, puller: Caller)
     assert not artifact.is_complete
     assert artifact.absent_parts.count() == len(image.blobs)
     assert artifact.pushed_by_id is None
-    _pull(puller, image)
+    pull(puller, image)
     artifact = Artifact.objects.get(body_id=image.digest)
     assert artifact.is_complete
     assert not artifact.absent_parts.exists()
     assert list(fsck._quotas(lambda _check: None)) == []
     asked = len(upstream.server.asked)
-    _pull(puller, image)
+    pull(puller, image)
     assert len(upstream.server.asked) == asked
 
 
@@ -162,7 +57,7 @@ def test_the_first_puller_gains_nothing(
 ) -> None:
     image = make_image("a")
     upstream.hold("library/app:1", image)
-    _pull(puller, image)
+    pull(puller, image)
     assert ProjectMember.objects.get(project=hub, user=carol).role == Role.GUEST
     refused = puller.put("hub/library/app/manifests/2", image.content, image.media_type)
     assert error_of(refused) == (403, "DENIED")
@@ -183,11 +78,11 @@ def test_a_tag_that_moved_is_followed_and_costs_one_head(
 ) -> None:
     first, second = make_image("a"), make_image("b")
     upstream.hold("library/app:1", first)
-    _pull(puller, first)
+    pull(puller, first)
     upstream.hold("library/app:1", second)
-    _pull(puller, first)
+    pull(puller, first)
     ProxyCheck.objects.all().delete()
-    _pull(puller, second)
+    pull(puller, second)
     assert upstream.count("/manifests/1", "HEAD") == 1
     assert Tag.objects.get(name="1").artifact.digest == second.digest  # type: ignore[union-attr]
     assert puller.get(f"hub/library/app/manifests/{first.digest}").status_code == 200
@@ -196,7 +91,7 @@ def test_a_tag_that_moved_is_followed_and_costs_one_head(
 def test_without_the_upstream_what_is_here_is_served(upstream: Upstream, puller: Caller) -> None:
     image = make_image("a")
     upstream.hold("library/app:1", image)
-    _pull(puller, image)
+    pull(puller, image)
     ProxyCheck.objects.all().delete()
     upstream.instead = lambda _asked: (500, {}, b"")
     answer = puller.get("hub/library/app/manifests/1")
@@ -211,7 +106,7 @@ def test_what_was_removed_there_is_gone_unless_it_is_to_stay(
 ) -> None:
     image = make_image("a")
     upstream.hold("library/app:1", image)
-    _pull(puller, image)
+    pull(puller, image)
     upstream.tags.clear()
     ProxyCheck.objects.all().delete()
     assert error_of(puller.get("hub/library/app/manifests/1")) == (404, "MANIFEST_UNKNOWN")
@@ -231,11 +126,11 @@ def test_other_bytes_than_promised_are_not_kept(
     assert puller.get("hub/library/app/manifests/1").status_code == 200
     answer = puller.get(f"hub/library/app/blobs/{digest}")
     with pytest.raises(fetching.BrokenError):
-        _whole(answer)
-    _until(lambda: not BlobFetch.objects.exists())
+        whole(answer)
+    until(lambda: not BlobFetch.objects.exists())
     assert digest not in registry.blobs
     upstream.blobs[digest] = layer
-    assert _whole(puller.get(f"hub/library/app/blobs/{digest}")) == layer
+    assert whole(puller.get(f"hub/library/app/blobs/{digest}")) == layer
 
 
 def test_another_manifest_than_asked_for_is_refused(upstream: Upstream, puller: Caller) -> None:
@@ -269,11 +164,11 @@ def test_an_index_is_kept_whole_with_the_platforms_that_were_pulled(
     upstream.hold("library/app:one", one)
     upstream.hold("library/app:two", two)
     assert puller.get("hub/library/app/manifests/1").content == index.content
-    _pull(puller, one, one.digest)
+    pull(puller, one, one.digest)
     held = Artifact.objects.get(body_id=index.digest)
     assert [edge.child.digest for edge in held.references.all()] == [one.digest]
     assert not held.is_complete
-    _pull(puller, two, two.digest)
+    pull(puller, two, two.digest)
     held = Artifact.objects.get(body_id=index.digest)
     assert held.is_complete
     assert [edge.position for edge in held.references.all()] == [0, 1]
@@ -285,7 +180,7 @@ def test_a_full_project_passes_on_and_keeps_nothing(
     image = make_image("a")
     upstream.hold("library/app:1", image)
     Project.objects.filter(pk=hub.pk).update(storage_limit=1)
-    _pull(puller, image)
+    pull(puller, image)
     assert not Artifact.objects.exists()
     assert not registry.blobs
 
@@ -321,15 +216,6 @@ def test_expiry_is_a_retention_policy_of_the_project(hub: Project, admin: User) 
     assert changed.trash_days == 1
 
 
-def _slow(upstream: Upstream, digest: str, gate: threading.Event) -> None:
-    def instead(asked: Asked) -> Told | None:
-        if asked.path.endswith(digest):
-            gate.wait(10)
-        return None
-
-    upstream.instead = instead
-
-
 def test_a_client_that_goes_away_loses_nothing(
     upstream: Upstream, puller: Caller, registry: FakeRegistry
 ) -> None:
@@ -337,10 +223,10 @@ def test_a_client_that_goes_away_loses_nothing(
     upstream.hold("library/app:1", image)
     digest, gate = digest_of(image.blobs[-1]), threading.Event()
     puller.get("hub/library/app/manifests/1")
-    _slow(upstream, digest, gate)
+    hold_back(upstream, digest, gate)
     puller.get(f"hub/library/app/blobs/{digest}").close()
     gate.set()
-    _until(lambda: digest in registry.blobs)
+    until(lambda: digest in registry.blobs)
 
 
 def test_no_more_connections_than_allowed(
@@ -352,7 +238,7 @@ def test_no_more_connections_than_allowed(
     first, second = (digest_of(content) for content in image.blobs[:2])
     puller.get("hub/library/app/manifests/1")
     gate = threading.Event()
-    _slow(upstream, first, gate)
+    hold_back(upstream, first, gate)
     held = puller.get(f"hub/library/app/blobs/{first}")
     monkeypatch.setattr(fetching, "_ROOM_SECONDS", 0.05)
     refused = puller.get(f"hub/library/app/blobs/{second}")
@@ -361,8 +247,8 @@ def test_no_more_connections_than_allowed(
     # With a little patience it has its turn.
     monkeypatch.setattr(fetching, "_ROOM_SECONDS", 30)
     threading.Timer(0.2, gate.set).start()
-    assert digest_of(_whole(puller.get(f"hub/library/app/blobs/{second}"))) == second
-    assert digest_of(_whole(held)) == first
+    assert digest_of(whole(puller.get(f"hub/library/app/blobs/{second}"))) == second
+    assert digest_of(whole(held)) == first
 
 
 def test_another_process_that_fetches_it_is_waited_for(
@@ -378,5 +264,5 @@ def test_another_process_that_fetches_it_is_waited_for(
     BlobFetch.objects.create(
         repository=repository, digest=digest, lease_until=soon, wanted_at=timezone.now()
     )
-    assert digest_of(_whole(puller.get(f"hub/library/app/blobs/{digest}"))) == digest
+    assert digest_of(whole(puller.get(f"hub/library/app/blobs/{digest}"))) == digest
     assert timezone.now() >= soon
