@@ -47,7 +47,7 @@ def run(run: Run) -> None:
     run.log(f"dropped {pulls} days of pulls, {pushes} of pushes")
     checks = ProxyCheck.objects.filter(checked_at__lt=now - _KEEP_CHECKS).delete()[0]
     figures.prune((now - _KEEP_PULLS).date())
-    finished = arriving.finish(arriving.unfinished())
+    finished = arriving.mend()
     run.log(f"proxy projects: dropped {checks} checks, finished {finished} images")
     queues.forget_workers()
     run.log(f"dropped {in_use.forget_expired()} reports of what runs, which had expired")

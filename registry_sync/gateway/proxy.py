@@ -163,12 +163,17 @@ class _Body:
             self._fetch.leave()
 
 
-def tags(cache: ProxyCache, standing: Standing) -> tuple[list[str], bool]:
-    """Return the upstream's tags, and whether it could not be asked."""
+def tags(cache: ProxyCache, standing: Standing, *, are_any_here: bool) -> tuple[list[str], bool]:
+    """Return the upstream's tags, and whether it could not be asked.
+
+    Raises for the client where it could not and there are none here either.
+    """
     try:
-        with places.given_up(), upstreams.asking(cache) as client:
+        with _told(), upstreams.asking(cache) as client:
             return client.tags(upstreams.name_of(cache, standing.path)), False
-    except RegistryError:
+    except ProtocolError:
+        if not are_any_here:
+            raise
         statistics.note_proxy(cache.project_id, stale=1)
         return [], True
 

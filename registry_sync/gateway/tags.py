@@ -40,7 +40,7 @@ def _proxied(request: HttpRequest, standing: Standing, name: str) -> HttpRespons
     cache, standing = proxy.placed(standing)
     here = Tag.objects.filter(repository_id=standing.repository_id or 0, artifact__isnull=False)
     own = set(here.values_list("name", flat=True))
-    upstream, is_stale = proxy.tags(cache, standing)
+    upstream, is_stale = proxy.tags(cache, standing, are_any_here=bool(own))
     names = sorted(own | set(upstream))
     if not names:
         raise name_unknown()

@@ -7,7 +7,7 @@ lacks nothing is given to the registry and is from then on what a push makes.
 
 import logging
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts import outbox, statements
@@ -148,9 +148,37 @@ def finish(artifact_ids: set[int]) -> int:
     return count
 
 
-def unfinished() -> set[int]:
-    """Return what lacks nothing and is not whole yet: somebody was interrupted."""
-    return _ready(None)
+def mend() -> int:
+    """Join what is here to those that wait for it, and make whole what lacks nothing.
+
+    Both were due when something came, and somebody was interrupted. Returns how many became whole.
+    """
+    for repository, digest in _overlooked():
+        try:
+            join(repository, digest)
+        except Denied as error:
+            logger.info("%s is not kept in %s: %s", digest, repository.registry_name, error)
+    return finish(_ready(None))
+
+
+def _overlooked() -> list[tuple[Repository, str]]:
+    """Return what live artifacts wait for though it is here."""
+    same = {"repository_id": OuterRef("artifact__repository_id")}
+    links = RepositoryBlob.objects.filter(
+        **same,
+        digest=OuterRef("digest"),
+        kind=RepositoryBlob.Kind.LAYER,
+        state=RepositoryBlob.State.PRESENT,
+    )
+    children = Artifact.objects.live().filter(**same, body_id=OuterRef("digest"))
+    parts = AbsentPart.objects.filter(
+        Q(is_manifest=False) & Exists(links) | Q(is_manifest=True) & Exists(children),
+        artifact__trash_entry=None,
+        artifact__repository__project__deleted_at=None,
+    )
+    pairs = set(parts.values_list("artifact__repository_id", "digest"))
+    rows = Repository.objects.select_related("project").in_bulk({pk for pk, _digest in pairs})
+    return [(rows[pk], digest) for pk, digest in sorted(pairs)]
 
 
 def _ready(ids: set[int] | None) -> set[int]:

@@ -121,6 +121,8 @@ _fetches: dict[tuple[int, str], Fetch] = {}
 _lock = threading.Lock()
 # Told whenever a fetch ends.
 _room = threading.Condition(_lock)
+# Until when each project's upstream speed is spoken for.
+_due: dict[int, float] = {}
 # Of many that want the same blob one begins to fetch it.
 _opening: dict[tuple[int, str], threading.Lock] = {}
 
@@ -273,8 +275,8 @@ def _fetch(fetch: Fetch, lease: BlobFetch) -> None:
 
 def _incoming(fetch: Fetch, lease: BlobFetch, parts: Iterator[bytes]) -> Iterator[bytes]:
     """Yield what the upstream gives, once it is in the file; the end only if it is all right."""
-    sha, began, renewed = hashlib.sha256(), time.monotonic(), time.monotonic()
-    for part in parts:
+    sha, renewed = hashlib.sha256(), time.monotonic()
+    for part in paced(fetch.cache, parts):
         if fetch.came + len(part) > fetch.size:
             raise BrokenError("the upstream's blob is longer than was said")
         sha.update(part)
@@ -287,7 +289,6 @@ def _incoming(fetch: Fetch, lease: BlobFetch, parts: Iterator[bytes]) -> Iterato
             renewed = time.monotonic()
             _renew(lease)
             _require_wanted(fetch, lease)
-        _slow_down(fetch, began)
         if fetch.came == fetch.size:
             _require_sound(fetch, sha.hexdigest())
         yield part
@@ -310,15 +311,26 @@ def _require_sound(fetch: Fetch, hexadecimal: str) -> None:
     fetch.end(None)
 
 
-def _slow_down(fetch: Fetch, began: float) -> None:
-    """Wait as long as the project's speed asks for, shared by all that it fetches."""
-    limit = fetch.cache.speed_limit * 1024
-    if not limit:
-        return
+def paced(cache: ProxyCache, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the parts, cut small, as fast as the project's speed allows all that it fetches."""
+    limit = cache.speed_limit * 1024
+    for part in parts:
+        # Half a second's worth, so that each lease is renewed in time however many wait.
+        step = limit // 2 or len(part)
+        for start in range(0, len(part), step):
+            piece = part[start : start + step]
+            if limit:
+                _wait_turn(cache.project_id, len(piece) / limit)
+            yield piece
+
+
+def _wait_turn(project_id: int, seconds: float) -> None:
+    """Wait until those before have had their time and these seconds are over too."""
     with _lock:
-        own = [f for f in _fetches.values() if f.cache.project_id == fetch.cache.project_id]
-    due = began + fetch.came * max(1, len(own)) / limit
-    time.sleep(max(0.0, min(due - time.monotonic(), _RENEW_SECONDS)))
+        now = time.monotonic()
+        # What was not used before is not caught up.
+        due = _due[project_id] = max(now, _due.get(project_id, now)) + seconds
+    time.sleep(due - now)
 
 
 def _require_wanted(fetch: Fetch, lease: BlobFetch) -> None:
@@ -327,8 +339,13 @@ def _require_wanted(fetch: Fetch, lease: BlobFetch) -> None:
     if fetch.readers or left <= max(fetch.came, _WORTH_BYTES):
         return
     recent = timezone.now() - timedelta(seconds=2 * _RENEW_SECONDS)
-    if not BlobFetch.objects.filter(pk=lease.pk, wanted_at__gt=recent).exists():
-        raise BrokenError("nobody waits for it any more")
+    if BlobFetch.objects.filter(pk=lease.pk, wanted_at__gt=recent).exists():
+        return
+    with fetch.changed:
+        if not fetch.readers:
+            # Said under the lock: who comes now begins anew and joins nothing that ends.
+            fetch.problem = BrokenError("nobody waits for it any more")
+            raise fetch.problem
 
 
 def _may_keep(fetch: Fetch) -> bool:
