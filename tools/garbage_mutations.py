@@ -55,6 +55,7 @@ def is_caught(test: str, tree: Path, log: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     if test.startswith("postgres "):
         command = [sys.executable, "-m", "tests.postgres", "pytest", *command[3:]]
+    before = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
         out.write(f"\n===== {test}\n".encode())
         out.flush()
@@ -75,9 +76,11 @@ def is_caught(test: str, tree: Path, log: Path) -> bool:
             )
         except subprocess.TimeoutExpired:
             return False
-    if done.returncode not in (0, 1):
+    # A test that could not even begin has found nothing.
+    is_red = b"\nFAILED " in log.read_bytes()[before:]
+    if done.returncode not in (0, 1) or is_red != (done.returncode == 1):
         raise RuntimeError(f"{test} did not run: see {log}")
-    return done.returncode == 1
+    return is_red
 
 
 def _tests_of(rule: Rule, *, is_all: bool) -> list[str]:

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 STATE_MACHINE = "tests/live/test_garbage_model.py"
-CRASHES = "tests/registry_sync/test_garbage_crashes.py"
 COLLECTION = "tests/registry_sync/test_garbage.py"
+REFUSALS = "tests/registry_sync/test_garbage_refusals.py"
+LINKS = "tests/registry_sync/test_garbage_links.py"
+SETTLING = "tests/registry_sync/test_garbage_settling.py"
+PURGING = "tests/registry_sync/test_purging.py"
 
 _CLAIMS = "registry_sync/garbage_claims.py"
 _SWEEP = "registry_sync/garbage_sweep.py"
@@ -53,12 +56,7 @@ _COMMIT = (
         " and row.generation == pins[row.digest]",
         "",
     ),
-    _rule(
-        "revival: a new generation",
-        _BLOBS,
-        "generations[digest] = _new_generation()",
-        "pass",
-    ),
+    _rule("revival: a new generation", _BLOBS, "generations[digest] = _new_generation()", "pass"),
     _rule(
         "announce: a row before the upload ends",
         _PRECHECK,
@@ -196,8 +194,7 @@ _REMOVE = (
         _SWEEP,
         "        _undo(storage, claim)\n        raise",
         "        raise",
-        COLLECTION,
-        CRASHES,
+        REFUSALS,
     ),
     _rule(
         "takeover: what the former owner set aside is put back first",
@@ -279,13 +276,15 @@ _LATER = (
         "links: what an image came to need stays",
         _LINKS,
         "WHERE l.id IN ({}) AND l.digest IN ({}) AND l.touched_at < %s\n",
-        "WHERE l.id IN ({}) AND l.digest IN ({}) AND l.touched_at < %s OR 1 = 1\n",
+        'WHERE l.id IN ({}) AND l.digest IN ({}) AND l.touched_at < %s\n"""\n_NEEDED = """\n',
+        LINKS,
     ),
     _rule(
         "links: what was touched meanwhile stays",
         _LINKS,
         "AND l.digest IN ({}) AND l.touched_at < %s\n",
         "AND l.digest IN ({}) AND (l.touched_at < %s OR 1 = 1)\n",
+        LINKS,
     ),
     Rule(
         "links: renamed under the locks, not after them",
@@ -302,14 +301,14 @@ _LATER = (
                 "    storage.discard(token, [digest for digest, _link in removed])",
             ),
         ),
+        (LINKS,),
     ),
     _rule(
         "links: cut off before the commit, put back",
         _LINKS,
         "        storage.put_back(token, [digest for digest, _link in tried])\n        storage.fin",
         "        storage.fin",
-        COLLECTION,
-        CRASHES,
+        LINKS,
     ),
 )
 _REFUSALS = (
@@ -318,28 +317,28 @@ _REFUSALS = (
         _GARBAGE,
         "        _brake(run)\n",
         "        pass\n",
-        COLLECTION,
+        REFUSALS,
     ),
     _rule(
         "interlock: no run on a storage of another life",
         _EPOCH,
         "    require(storage)\n    _move",
         "    _move",
-        COLLECTION,
+        REFUSALS,
     ),
     _rule(
         "interlock: no dry run either",
         _GARBAGE,
         "            garbage_epoch.require(storage)\n",
         "",
-        COLLECTION,
+        REFUSALS,
     ),
     _rule(
         "interlock: the marker moves on behind the database",
         _EPOCH,
         "    elif marker not in {row.current, row.previous}:",
         "    elif marker != row.current:",
-        COLLECTION,
+        REFUSALS,
     ),
     _rule(
         "interlock: no repair either",
@@ -362,28 +361,28 @@ _REFUSALS = (
         "held.update(touched_at=now, is_settled=False)",
         "held.update(is_settled=False)",
         COLLECTION,
-        "tests/registry_sync/test_purging.py",
+        PURGING,
     ),
     _rule(
         "purge: nothing that it drops stays settled",
         _PURGING,
         "held.update(touched_at=now, is_settled=False)",
         "held.update(touched_at=now)",
-        STATE_MACHINE,
+        SETTLING,
     ),
     _rule(
         "purge: no link that it drops stays settled",
         _PURGING,
         "links.update(touched_at=now, is_settled=False)",
         "links.update(touched_at=now)",
-        STATE_MACHINE,
+        SETTLING,
     ),
     _rule(
         "purge: only what was not restored",
         _PURGING,
         "        pk=entry_id, repository=repository, state=TrashEntry.State.TRASHED\n",
         "        pk=entry_id, repository=repository\n",
-        "tests/registry_sync/test_purging.py",
+        PURGING,
     ),
     _rule(
         "storage: an empty mount point is no empty registry",
