@@ -8,14 +8,14 @@ ever.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import requests
 
-from registry_sync.client import outbound
+from registry_sync.client import outbound, referrers
 from registry_sync.client.errors import (
     RegistryError,
     RegistryRejectedError,
@@ -26,6 +26,8 @@ from registry_sync.client.source import BUSY, PAUSE, SourceRegistry, wait_of
 _ERROR_BYTES = 64 * 1024
 _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# Of several that write a list at once, one is done at each turn.
+_LIST_ATTEMPTS = 8
 # The upload is not where we think it is: it may still be at the piece that broke off.
 _ADRIFT = frozenset({404, 416})
 
@@ -77,17 +79,48 @@ class RemoteRegistry(SourceRegistry):
         found = self.manifest(repository, tag, types=types, limit=_MAX_MANIFEST_BYTES)
         return f"sha256:{hashlib.sha256(found[1]).hexdigest()}" if found else ""
 
-    def put_manifest(
-        self, repository: str, reference: str, media_type: str, content: bytes
-    ) -> None:
-        """Store a manifest under a tag or its digest.
+    def put_manifest(self, repository: str, reference: str, media_type: str, content: bytes) -> str:
+        """Store a manifest under a tag or its digest; return the subject that was noted of it.
 
-        Raises ``RegistryRejectedError`` where the registry does not take it.
+        Nothing where it has none, or the registry has no referrers API: then ``add_referrers`` is
+        to be called. Raises ``RegistryRejectedError`` where the registry does not take it.
         """
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
         headers = {"Content-Type": media_type}
         with self._ask("PUT", path, _scope(repository), headers=headers, body=content) as response:
             self._require(response, 201)
+            return response.headers.get("OCI-Subject", "")
+
+    def add_referrers(
+        self, repository: str, subject: str, entries: Sequence[referrers.Entry]
+    ) -> bool:
+        """Have a subject's list, by the referrers tag schema, hold these; return if it was written.
+
+        What is in it stays. It is read again after it was written, for another client may write at
+        the same time and the protocol has no lock; once more where that took ours away. Raises
+        ``referrers.NoListError`` where the tag holds something else, ``RegistryError``.
+        """
+        for written in range(_LIST_ATTEMPTS):
+            listed = self.referrers_list(repository, subject)
+            fresh = referrers.missing(listed, entries)
+            if not fresh:
+                return written > 0
+            try:
+                self._put_list(repository, subject, referrers.extended(listed, fresh))
+            except RegistryRejectedError as error:
+                # distribution takes no index of which a manifest was deleted meanwhile.
+                gone = self._gone(repository, referrers.digests_of(listed or {"manifests": []}))
+                if error.status != 400 or not gone:
+                    raise
+                self._put_list(repository, subject, referrers.extended(listed, fresh, gone))
+        raise RegistryUnavailableError("others write the list of referrers at the same time")
+
+    def _put_list(self, repository: str, subject: str, content: bytes) -> None:
+        self.put_manifest(repository, referrers.tag_of(subject), referrers.INDEX_TYPE, content)
+
+    def _gone(self, repository: str, digests: Sequence[str]) -> set[str]:
+        types = frozenset(referrers.ACCEPTED)
+        return {name for name in digests if not self.has_manifest(repository, name, types=types)}
 
     def put_blob(
         self,

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import requests
 
-from registry_sync.client import outbound
+from registry_sync.client import outbound, referrers
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 
 _PAGE = 1000
@@ -26,6 +26,8 @@ _LONGEST_PAUSE = 60.0
 # Whoever got so much of a blob got on.
 _WORTH_BYTES = 1024 * 1024
 _PART_BYTES = 256 * 1024
+# How a registry answers that has no referrers API.
+_NO_REFERRERS = frozenset({400, 404, 405})
 _LINK = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
@@ -103,14 +105,49 @@ class SourceRegistry:
         return None if content is None else (media_type, content)
 
     def referrers(self, repository: str, digest: str) -> list[str]:
-        """Return the digests of what is about a manifest; none where it cannot be asked for."""
+        """Return the digests of what is about a manifest, by the API or else by the tag schema.
+
+        A tag that holds no such list says nothing.
+        """
         path = f"/v2/{repository}/referrers/{digest}"
         with self._get(path, f"repository:{repository}:pull") as response:
-            if response.status_code in {400, 404, 405}:
-                return []
+            has_api = response.status_code not in _NO_REFERRERS
+            if has_api:
+                self._expect(response)
+                found = _digests(_read(response, _MAX_PAGE_BYTES))
+        if not has_api:
+            try:
+                listed = self.referrers_list(repository, digest)
+            except referrers.NoListError:
+                listed = None
+            found = referrers.digests_of(listed) if listed else []
+        return [entry for entry in dict.fromkeys(found) if _DIGEST.fullmatch(entry)]
+
+    def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Return whether the registry itself tells what is about a manifest."""
+        path = f"/v2/{repository}/referrers/{digest}"
+        with self._get(path, f"repository:{repository}:pull") as response:
+            if response.status_code in _NO_REFERRERS:
+                return False
             self._expect(response)
-            content = _read(response, _MAX_PAGE_BYTES)
-        return [entry for entry in _digests(content) if _DIGEST.fullmatch(entry)]
+            return True
+
+    def referrers_list(self, repository: str, digest: str) -> dict[str, Any] | None:
+        """Return the image index that the tag schema keeps about a manifest, or None without one.
+
+        Raises ``referrers.NoListError`` where the tag holds something else.
+        """
+        path = f"/v2/{repository}/manifests/{referrers.tag_of(digest)}"
+        accept = {"Accept": ", ".join(referrers.ACCEPTED)}
+        with self._get(path, f"repository:{repository}:pull", headers=accept) as response:
+            if response.status_code == 404:
+                return None
+            self._expect(response)
+            content = _read(response, referrers.MAX_BYTES)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if content is None:
+            raise referrers.NoListError
+        return referrers.read(media_type, content)
 
     def blob_size(self, repository: str, digest: str) -> int | None:
         """Return a blob's bytes, or None where it is absent."""

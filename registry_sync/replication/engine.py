@@ -134,6 +134,10 @@ def _lines(plan: Plan) -> list[str]:
         for name in plan.kept[:_SHOWN]
     ]
     lines += [f"left out: {reason}" for reason in plan.unnamed[:_SHOWN]]
+    lines += [
+        f"left out: {name} was not wholly fetched from its upstream yet; pull all of it once"
+        for name in plan.partial[:_SHOWN]
+    ]
     return lines
 
 

@@ -1,6 +1,6 @@
 """Fetches one image from another registry into ours: as a push by our own hand, tags last."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from accounts import projects
@@ -96,17 +96,20 @@ def _bring_attached(fetcher: Fetcher, name: str, repository: Repository, digest:
     count, seen, waiting = 0, {digest}, [digest]
     while waiting:
         subject = waiting.pop()
-        found = fetcher.client.referrers(name, subject)
-        deleted = Artifact.objects.filter(repository=repository, body_id__in=found)
-        deleted = deleted.exclude(trash_entry=None)
-        found = sorted(set(found) - set(deleted.values_list("body_id", flat=True)))
+        found = _undeleted(repository, fetcher.client.referrers(name, subject))
+        if len(seen.union(found)) > copying.MAX_ARTIFACTS:
+            raise Conflict(f"more than {copying.MAX_ARTIFACTS} artifacts belong to {digest}")
         for tag in _tool_tags(subject):
             attached = fetcher.client.tagged_digest(name, tag, types=TYPES)
-            if attached:
+            if attached and _undeleted(repository, [attached]):
                 count += _bring(fetcher, name, repository, attached)
                 _point(fetcher.run, _here(repository, attached), tag, is_overriding=True)
         for referrer in found:
-            count += _bring(fetcher, name, repository, referrer)
+            if fetcher.client.has_manifest(name, referrer, types=TYPES):
+                count += _bring(fetcher, name, repository, referrer)
+            else:
+                # A list that clients write (or did not, when they deleted it) may be out of date.
+                fetcher.run.log(f"{referrer}, said to be about {subject}, is not there")
         edges = ArtifactReference.objects.filter(
             parent__repository=repository, parent__body_id=subject
         )
@@ -116,6 +119,13 @@ def _bring_attached(fetcher: Fetcher, name: str, repository: Repository, digest:
         if len(seen) > copying.MAX_ARTIFACTS:
             raise Conflict(f"more than {copying.MAX_ARTIFACTS} artifacts belong to {digest}")
     return count
+
+
+def _undeleted(repository: Repository, digests: Collection[str]) -> list[str]:
+    """Return those that are not in the trash here: that does not come back by itself."""
+    rows = Artifact.objects.filter(repository=repository, body_id__in=digests)
+    deleted = rows.exclude(trash_entry=None).values_list("body_id", flat=True)
+    return sorted(set(digests) - set(deleted))
 
 
 def _here(repository: Repository, digest: str) -> Artifact:

@@ -83,6 +83,8 @@ class Plan:
     there_size: int = 0
     kept: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    # Of proxy projects: what was not wholly fetched cannot be sent.
+    partial: list[str] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -141,6 +143,8 @@ def _batches(
             plan.unnamed.append(f"{repository.name}: {error}")
             continue
         comparison = Comparison(plan, policy, repository, destination, since)
+        if repository.project.is_proxy:
+            plan.partial += _partial(repository, wanted)
         for tags in tags_of(repository, wanted):
             batch.append((comparison, tags))
             if sum(len(held) for _comparison, held in batch) >= _BATCH:
@@ -148,6 +152,12 @@ def _batches(
                 batch = []
     if batch:
         yield batch
+
+
+def _partial(repository: Repository, wanted: Filters) -> list[str]:
+    rows = Tag.objects.filter(repository=repository, artifact__is_complete=False)
+    names = rows.order_by("name").values_list("name", flat=True)
+    return [f"{repository.name}:{name}" for name in names if wanted.takes_tag(name)]
 
 
 def destination_of(policy: ReplicationPolicy, name: str) -> str:

@@ -13,8 +13,9 @@ from accounts.scopes import is_repository_name
 from registry_sync import manifests
 from registry_sync.accessories import SUFFIXES, subject_of_tag
 from registry_sync.client.managed import Described, ManagedRegistry, UnableError
+from registry_sync.copying import MAX_ARTIFACTS
 from registry_sync.manifests import MAX_MANIFEST_BYTES, Manifest, ManifestError
-from registry_sync.models import Artifact, ReplicationPolicy, Tag
+from registry_sync.models import Artifact, ReplicationPolicy, Tag, TagEvent
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters
 from registry_sync.replication.filters import Filters
@@ -130,17 +131,42 @@ class _Attached:
     tags: frozenset[str]
 
     def is_more(self, artifact: Artifact) -> bool:
-        """Whether something is about an image there that never was here. One request."""
+        """Whether something is about an image there that never was here.
+
+        One request, one for each tool's tag, and one for each digest that is unknown here.
+        """
         if artifact.pushed_at < timezone.now() - _SIGNED_WITHIN:
             return False
         there = set(self.client.referrers(self.name, artifact.digest))
         known = Artifact.objects.filter(repository=artifact.repository_id, body_id__in=there)
-        if there - set(known.values_list("body_id", flat=True)):
-            return True
+        fresh = sorted(there - set(known.values_list("body_id", flat=True)))
+        return len(fresh) > MAX_ARTIFACTS or self._is_there(fresh) or self._has_moved(artifact)
+
+    def _is_there(self, digests: Sequence[str]) -> bool:
+        """Whether any of what is said to be about an image is there: a list may be out of date."""
+        has = self.client.has_manifest
+        return any(has(self.name, digest, types=TYPES) for digest in digests)
+
+    def _has_moved(self, artifact: Artifact) -> bool:
+        """Whether a tool's tag points there to what it never pointed to here; a request a tag.
+
+        One that was moved here since it came (an image that was signed here too) is not.
+        """
         beginning = artifact.digest.replace(":", "-")
-        named = {f"{beginning}.{suffix}" for suffix in SUFFIXES} & self.tags
-        ours = Tag.objects.filter(repository=artifact.repository_id, name__in=named)
-        return bool(named - set(ours.values_list("name", flat=True)))
+        for tag in sorted({f"{beginning}.{suffix}" for suffix in SUFFIXES} & self.tags):
+            digest = self.client.tagged_digest(self.name, tag, types=TYPES)
+            if digest and not self._was_here(artifact.repository_id, tag, digest):
+                return True
+        return False
+
+    @staticmethod
+    def _was_here(repository_id: int, tag: str, digest: str) -> bool:
+        here = Tag.objects.filter(repository=repository_id, name=tag)
+        now = here.values_list("artifact__body_id", flat=True)[:1]
+        if not now or digest in now:
+            return bool(now)
+        before = TagEvent.objects.filter(repository=repository_id, tag=tag, to_digest=digest)
+        return before.exists()
 
 
 def _compare(

@@ -6,7 +6,7 @@ first blob that is missing.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from accounts.errors import BadRequest
@@ -18,6 +18,7 @@ from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, Repo
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters, planning, replicas
 from registry_sync.replication.planning import TYPES
+from registry_sync.replication.referring import Referring
 from registry_sync.replication.transfers import Meter, each
 from registry_sync.runs import Run
 
@@ -38,23 +39,24 @@ class Sender:
     via: str = ""
     # Whether nothing of it is there, as far as anybody knows.
     is_fresh: bool = False
+    referring: Referring = field(default_factory=Referring)
 
     def send(self, artifact: Artifact, tags: Sequence[str]) -> int:
         """Send an image and what belongs to it, then its tags; return how many manifests went.
 
-        Raises ``RegistryError``.
+        Raises ``RegistryError``, and ``Conflict`` where all is there, but signatures and what else
+        names its subject cannot be found by it.
         """
         parts = copying.parts_of(artifact)
-        content = bytes(artifact.body.content)
         count = 0
         for part in parts:
             # A tag alone does, where nothing comes after the image itself.
             is_last = part is parts[-1] and part.artifact.pk == artifact.pk and bool(tags)
             count += self._part(part, is_named_later=is_last)
+        self.referring.announce(self.client, self.destination)
         for tag in tags:
             if self._may_tag(artifact, tag):
-                media_type = artifact.body.media_type
-                self.client.put_manifest(self.destination, tag, media_type, content)
+                self._put(artifact, tag)
                 replicas.put(
                     self.policy,
                     repository_id=artifact.repository_id,
@@ -63,6 +65,8 @@ class Sender:
                     tags=[tag],
                 )
                 self.run.log(f"{self.destination}:{tag} is {artifact.digest}")
+        self.referring.announce(self.client, self.destination)
+        self.referring.require_all(self.destination)
         return count
 
     def _part(self, part: Part, *, is_named_later: bool) -> int:
@@ -74,17 +78,18 @@ class Sender:
         else:
             is_there = self.client.has_manifest(self.destination, artifact.digest, types=TYPES)
         if is_there:
+            self.referring.found(artifact)
             return 0
         self._blobs(artifact)
         if not is_named_later:
             for reference in part.tags or (artifact.digest,):
-                self.client.put_manifest(
-                    self.destination,
-                    reference,
-                    artifact.body.media_type,
-                    bytes(artifact.body.content),
-                )
+                self._put(artifact, reference)
         return 1
+
+    def _put(self, artifact: Artifact, reference: str) -> None:
+        media_type, content = artifact.body.media_type, bytes(artifact.body.content)
+        noted = self.client.put_manifest(self.destination, reference, media_type, content)
+        self.referring.sent(artifact, noted)
 
     def _points(self, tag: str, digest: str) -> bool:
         return self.client.tagged_digest(self.destination, tag, types=TYPES) == digest

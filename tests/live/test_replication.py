@@ -124,6 +124,8 @@ def test_images_indexes_and_signatures_arrive_and_nothing_is_done_twice(
     assert there.tagged_digest("mirror/app", "1.0", types=TYPES) == digest
     assert there.tagged_digest("mirror/tool", "v2", types=TYPES) == image.digest
     assert there.has_manifest("mirror/tool", signature.digest, types=TYPES)
+    # distribution keeps no referrers: the list is ours, by the tag schema.
+    assert there.referrers("mirror/tool", image.digest) == [signature.digest]
     before = len(other.requests())
     again = run(ask, policy)
     assert (again["status"], again["total"]) == ("Succeed", 0)
@@ -138,6 +140,7 @@ def test_images_indexes_and_signatures_arrive_and_nothing_is_done_twice(
     push(ours, f"{project}/tool", later)
     assert run(ask, policy)["status"] == "Succeed"
     assert there.has_manifest("mirror/tool", later.digest, types=TYPES)
+    assert there.referrers("mirror/tool", image.digest) == [signature.digest, later.digest]
 
 
 def test_a_wrong_password_is_one_clear_line(stack: Stack, ask: Ask, other: PlainRegistry) -> None:
@@ -194,6 +197,10 @@ def test_images_come_from_another_registry(
     push(there, f"{name}/tool", image, "v1", "skip")
     by_tag = f"{image.digest.replace(':', '-')}.sig"
     push(there, f"{name}/tool", make_image(unique("signature")), by_tag)
+    signature = signature_of(image, unique("by subject"))
+    push(there, f"{name}/tool", signature)
+    entry = descriptor(signature.content, signature.media_type)
+    there.add_referrers(f"{name}/tool", image.digest, [entry])
     inner = write_index(tmp_path / "index", files={"a": b"1"})
     copied = stack.skopeo(
         "copy",
@@ -225,6 +232,7 @@ def test_images_come_from_another_registry(
     assert ours.tagged_digest(f"{project}/tool", "v1", types=TYPES) == image.digest
     assert ours.tagged_digest(f"{project}/tool", "skip", types=TYPES) == ""
     assert ours.tagged_digest(f"{project}/tool", by_tag, types=TYPES) != ""
+    assert ours.referrers(f"{project}/tool", image.digest) == [signature.digest]
     assert ours.tagged_digest(f"{project}/deep/app", "1.0", types=TYPES) == inner
     pulled = stack.pull(f"{project}/deep/app:1.0", tmp_path / "pulled")
     assert pulled.returncode == 0, pulled.stderr

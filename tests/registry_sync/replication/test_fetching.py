@@ -91,6 +91,9 @@ class Remote:
         image = self.images.get(digest)
         return (image.media_type, image.content) if image else None
 
+    def has_manifest(self, _name: str, digest: str, **_types: object) -> bool:
+        return digest in self.images
+
     def referrers(self, _name: str, digest: str) -> list[str]:
         return self.about.get(digest, [])
 
@@ -357,4 +360,50 @@ def test_what_is_attached_after_an_image_came_follows(remote: Remote) -> None:
     remote.put("base/tool", later)
     remote.about[image.digest].append(later.digest)
     Artifact.objects.update(pushed_at=timezone.now() - datetime.timedelta(days=8))
+    assert run_all(policy).task_count == 1
+
+
+def test_a_signature_that_was_replaced_there_follows(remote: Remote) -> None:
+    """As cosign does that adds a second one: the image stays, and its tag for signatures moves."""
+    image = make_image("a")
+    by_tag = f"{image.digest.replace(':', '-')}.sig"
+    remote.put("base/tool", image, "v1")
+    remote.put("base/tool", make_image("one signature"), by_tag)
+    policy = make_policy()
+    run_all(policy)
+    remote.put("base/tool", make_image("two signatures"), by_tag)
+    assert run_all(policy).task_count == 2
+    assert ("tool", by_tag, make_image("two signatures").digest) in state()
+    assert run_all(policy).task_count == 1
+    # One that was made here since then is not taken back.
+    repository = Repository.objects.get(path="tool")
+    push_image(repository, make_image("ours besides"), by_tag)
+    assert run_all(policy).task_count == 1
+    assert ("tool", by_tag, make_image("ours besides").digest) in state()
+    # What was deleted here does not come back with another one.
+    sbom = by_tag.replace(".sig", ".sbom")
+    trash.delete_artifact(repository, make_image("two signatures").digest, actor=SYSTEM_ACTOR)
+    remote.put("base/tool", make_image("a bill"), sbom)
+    assert run_all(policy).task_count == 2
+    tags = {(tag, digest) for _path, tag, digest in state()}
+    assert {(by_tag, make_image("ours besides").digest), (sbom, make_image("a bill").digest)} < tags
+    # After a week nothing is looked for.
+    remote.put("base/tool", make_image("three signatures"), by_tag)
+    Artifact.objects.update(pushed_at=timezone.now() - datetime.timedelta(days=8))
+    assert run_all(policy).task_count == 1
+
+
+def test_what_a_list_names_that_is_not_there_stops_nothing(remote: Remote) -> None:
+    image = make_image("a")
+    remote.put("base/tool", image, "v1")
+    signature = make_image("s", subject=descriptor(image.content, image.media_type))
+    remote.put("base/tool", signature)
+    gone = "sha256:" + "0" * 64
+    remote.about[image.digest] = [gone, signature.digest]
+    policy = make_policy()
+    assert run_all(policy).state == State.SUCCEEDED
+    assert state() == {("tool", "v1", image.digest)}
+    assert Artifact.objects.live().filter(body_id=signature.digest).exists()
+    log = "".join(TaskLog.objects.values_list("text", flat=True))
+    assert f"{gone}, said to be about {image.digest}, is not there" in log
     assert run_all(policy).task_count == 1

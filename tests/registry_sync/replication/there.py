@@ -1,8 +1,9 @@
 """Another registry, in memory, and policies that copy to it."""
 
 import datetime
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -32,6 +33,10 @@ class There:
         self.asked: list[tuple[str, str, str]] = []
         self.failure: RegistryError | None = None
         self.deletes_tags = True
+        # Where it has none, clients keep a list by the tag schema: by repository and subject.
+        self.has_api = True
+        self.lists: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self.list_failure: RegistryError | None = None
         self.pause: Callable[[float], None] = lambda _seconds: None
         self._lock = threading.Lock()
 
@@ -91,13 +96,27 @@ class There:
             place: at for place, at in self.tagged.items() if (place[0], at) != (repository, digest)
         }
 
-    def put_manifest(
-        self, repository: str, reference: str, media_type: str, content: bytes
-    ) -> None:
+    def put_manifest(self, repository: str, reference: str, media_type: str, content: bytes) -> str:
         self._note("put", repository, reference)
         self.manifests.add((repository, digest_of(content)))
         if ":" not in reference:
             self.tagged[repository, reference] = digest_of(content)
+        subject = json.loads(content).get("subject")
+        return str(subject["digest"]) if subject and self.has_api else ""
+
+    def has_referrers_api(self, repository: str, digest: str) -> bool:
+        self._note("referrers", repository, digest)
+        return self.has_api
+
+    def add_referrers(
+        self, repository: str, subject: str, entries: Sequence[dict[str, Any]]
+    ) -> bool:
+        self._note("list", repository, subject)
+        if self.list_failure is not None:
+            raise self.list_failure
+        listed = self.lists.setdefault((repository, subject), {})
+        listed |= {entry["digest"]: entry for entry in entries}
+        return True
 
 
 def make_policy(**terms: Any) -> int:
