@@ -173,6 +173,9 @@ def _accessories(subjects: Sequence[Artifact], found: _Found) -> list[Artifact]:
     fresh = []
     for accessory in (row for held in rows.values() for row in held):
         artifact = accessory.artifact
+        if not artifact.is_complete:
+            # A proxy project knows of it, and has not fetched all of it.
+            continue
         if found.add(artifact):
             fresh.append(artifact)
         if accessory.tag:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from django.db import transaction
 from django.db.models import Max
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -23,6 +24,7 @@ from registry_sync.models import (
     Artifact,
     ArtifactBlob,
     Blob,
+    ManifestBody,
     Repository,
     RepositoryBlob,
     Tag,
@@ -248,7 +250,11 @@ def _count(place: Place, artifacts: list[Artifact], now: datetime.datetime) -> N
 
     A restorable artifact's blobs are never collected; this proves it once more under the locks.
     """
-    needed = {artifact.digest for artifact in artifacts}
+    needed = {artifact.digest for artifact in artifacts if artifact.is_complete}
+    # Of what a proxy project has not wholly fetched only the database has the manifest.
+    partial = {artifact.digest for artifact in artifacts if not artifact.is_complete}
+    bodies = ManifestBody.objects.filter(pk__in=partial).annotate(length=Length("content"))
+    usage.add(place.usage, place.project, dict(bodies.values_list("pk", "length")))
     ids = [artifact.pk for artifact in artifacts]
     for start in range(0, len(ids), _BATCH):
         edges = ArtifactBlob.objects.filter(artifact_id__in=ids[start : start + _BATCH])

@@ -39,15 +39,43 @@ def keep(repository: Repository, manifest: Manifest, tag: str) -> Artifact:
     Raises errors of ``catalog.commit_manifest``.
     """
     push = Push(manifest, ImageFacts(), {}, frozenset(), {}, tag, is_complete=False)
-    artifact = catalog.commit_manifest(repository, push, actor=SYSTEM_ACTOR)
+
+    def commit() -> Artifact:
+        usage.lock(repository.project_id)
+        artifact = catalog.commit_manifest(repository, push, actor=SYSTEM_ACTOR)
+        _let_go(artifact, manifest)
+        return artifact
+
+    artifact = transactions.run(commit)
     hit("proxy.kept")
-    if not artifact.is_complete:
-        # Out of the trash it may lack what came meanwhile.
-        lacking = artifact.absent_parts.filter(is_manifest=False).values_list("digest", flat=True)
-        for digest in blobs.present_sizes(repository.pk, set(lacking)):
-            join(repository, digest)
+    # Out of the trash it may lack what came meanwhile.
+    for _repository, digest in _overlooked(artifact):
+        join(repository, digest)
     finish(join(repository, manifest.digest) | {artifact.pk})
     return artifact
+
+
+def _let_go(index: Artifact, manifest: Manifest) -> None:
+    """Let an index that came out of the trash wait for those of its manifests that did not."""
+    lost = ArtifactReference.objects.filter(parent=index).exclude(child__trash_entry=None)
+    positions = set(lost.values_list("position", flat=True))
+    if not positions:
+        return
+    AbsentPart.objects.bulk_create(
+        AbsentPart(
+            artifact=index,
+            digest=entry.digest,
+            position=position,
+            is_manifest=True,
+            size=entry.size,
+        )
+        for position, entry in catalog.blob_entries(manifest)
+        if position - 1 in positions
+    )
+    lost.delete()
+    Artifact.objects.filter(pk=index.pk).update(is_complete=False)
+    index.is_complete = False
+    _measure(index)
 
 
 def blob_came(repository: Repository, digest: str, size: int) -> None:
@@ -120,6 +148,10 @@ def _add_child(part: AbsentPart, child: Artifact) -> None:
         variant=entry.platform.variant,
         annotations=entry.annotations,
     )
+    _measure(index)
+
+
+def _measure(index: Artifact) -> None:
     children = Artifact.objects.filter(parents__parent=index).distinct()
     size = len(index.body.content) + nesting.size_of(children)
     Artifact.objects.filter(pk=index.pk).update(size=size)
@@ -161,8 +193,8 @@ def mend() -> int:
     return finish(_ready(None))
 
 
-def _overlooked() -> list[tuple[Repository, str]]:
-    """Return what live artifacts wait for though it is here."""
+def _overlooked(artifact: Artifact | None = None) -> list[tuple[Repository, str]]:
+    """Return what live artifacts (or this one) wait for though it is here."""
     same = {"repository_id": OuterRef("artifact__repository_id")}
     links = RepositoryBlob.objects.filter(
         **same,
@@ -176,6 +208,8 @@ def _overlooked() -> list[tuple[Repository, str]]:
         artifact__trash_entry=None,
         artifact__repository__project__deleted_at=None,
     )
+    if artifact is not None:
+        parts = parts.filter(artifact=artifact)
     pairs = set(parts.values_list("artifact__repository_id", "digest"))
     rows = Repository.objects.select_related("project").in_bulk({pk for pk, _digest in pairs})
     return [(rows[pk], digest) for pk, digest in sorted(pairs)]

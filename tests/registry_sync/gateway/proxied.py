@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import orjson
+
 from tests.factories import Image, digest_of
 from tests.registry_sync.strange_registry import Answer as Told
 from tests.registry_sync.strange_registry import Asked, Server
@@ -64,3 +66,14 @@ def hold_back(upstream: Upstream, digest: str, gate: threading.Event) -> None:
         return None
 
     upstream.instead = instead
+
+
+def about(subject: Image, *held: Image) -> Callable[[Asked], Told | None]:
+    """Let the upstream say what is about an image."""
+    entries = [
+        {"mediaType": each.media_type, "digest": each.digest, "size": len(each.content)}
+        for each in held
+    ]
+    content = orjson.dumps({"schemaVersion": 2, "manifests": entries})
+    path = f"/referrers/{subject.digest}"
+    return lambda asked: (200, {}, content) if asked.path.endswith(path) else None

@@ -29,7 +29,7 @@ from registry_sync.proxy_cache import fetching, projects, upstreams
 from tests.factories import Image, digest_of, make_artifact, make_image, make_index
 from tests.fakes import FakeRegistry
 from tests.registry_sync.gateway.conftest import Caller, Sign, error_of, pull, told, whole
-from tests.registry_sync.gateway.proxied import Upstream, hold_back, until
+from tests.registry_sync.gateway.proxied import Upstream, about, hold_back, until
 from tests.registry_sync.strange_registry import Answer as Told
 from tests.registry_sync.strange_registry import Asked
 
@@ -161,22 +161,12 @@ def _signature(image: Image) -> Image:
     return make_artifact("application/vnd.test.config", {"s": 1}, layer, subject=subject)
 
 
-def _about(subject: Image, *held: Image) -> Callable[[Asked], Told | None]:
-    entries = [
-        {"mediaType": each.media_type, "digest": each.digest, "size": len(each.content)}
-        for each in held
-    ]
-    content = orjson.dumps({"schemaVersion": 2, "manifests": entries})
-    path = f"/referrers/{subject.digest}"
-    return lambda asked: (200, {}, content) if asked.path.endswith(path) else None
-
-
 def test_what_is_about_an_image_is_asked_for_once(upstream: Upstream, puller: Caller) -> None:
     image = make_image("a")
     signature = _signature(image)
     upstream.hold("library/app:1", image)
     upstream.hold("library/app:sig", signature)
-    upstream.instead = _about(image, signature)
+    upstream.instead = about(image, signature)
     path = f"hub/library/app/referrers/{image.digest}"
     answer = puller.get(path)
     assert [entry["digest"] for entry in told(answer)["manifests"]] == [signature.digest]
@@ -199,7 +189,7 @@ def test_where_it_is_not_wanted_nobody_asks_what_is_about_an_image(
     image = make_image("a")
     signature = _signature(image)
     upstream.hold("library/app:sig", signature)
-    upstream.instead = _about(image, signature)
+    upstream.instead = about(image, signature)
     projects.update(hub, changes=projects.Changes(asks_referrers=False), actor=SYSTEM_ACTOR)
     answer = puller.get(f"hub/library/app/referrers/{image.digest}")
     assert told(answer)["manifests"] == []
