@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,19 +39,17 @@ def run(run: Run) -> None:
     """Measure, and keep what was found. Raises ``StorageUnavailableError``."""
     storage = configured_storage()
     now = timezone.now()
-    # The tables first: what is pushed meanwhile is then unknown for a moment, never counted twice.
-    parts = _parts(now)
-    physical = _physical(run, storage)
+    parts = _parts(run, storage, now)
     uploads = sum(upload.size for upload in storage.uploads())
     total, free = _disk()
     snapshot = StorageSnapshot(
         at=now,
-        in_use_bytes=parts.get("in_use", 0),
-        trash_bytes=parts.get("trash", 0),
-        reclaimable_bytes=parts.get("now", 0),
-        later_bytes=parts.get("later", 0),
+        in_use_bytes=parts["in_use"],
+        trash_bytes=parts["trash"],
+        reclaimable_bytes=parts["now"],
+        later_bytes=parts["later"],
         upload_bytes=uploads,
-        unknown_bytes=max(0, physical - sum(parts.values())),
+        unknown_bytes=parts[_UNKNOWN] + storage.condemned_bytes(),
         disk_total=total,
         disk_free=free,
     )
@@ -60,42 +59,47 @@ def run(run: Run) -> None:
         StorageSnapshot.objects.filter(at__lt=now - _KEEP).delete()
         _write_projects()
     run.result(bytes=snapshot.total_bytes, unknown=snapshot.unknown_bytes)
-    run.log(f"{snapshot.total_bytes} bytes lie in the storage, {parts.get('in_use', 0)} in use")
+    run.log(f"{snapshot.total_bytes} bytes lie in the storage, {parts['in_use']} in use")
 
 
-def _parts(now: datetime.datetime) -> dict[str, int]:
-    """Return the bytes of each part, as the tables have them."""
+def _parts(run: Run, storage: Storage, now: datetime.datetime) -> Counter[str]:
+    """Count the bytes of every blob in the storage, also of those that collection set aside.
+
+    They are counted as they lie, each for the part that the tables have for its digest.
+    """
     limit = statements.moment(garbage_candidates.old_before(now))
-    rows = statements.run(Statement(_PARTS, [limit]))
-    return {part: int(size) for part, size in rows}
-
-
-_PARTS = """
-SELECT part, sum(size) FROM (
-  SELECT b.size AS size, CASE
-    WHEN EXISTS (SELECT 1 FROM registry_sync_artifactblob u
-                 JOIN registry_sync_artifact a ON a.id = u.artifact_id
-                 WHERE u.digest = b.digest AND a.trash_entry_id IS NULL)
-      OR EXISTS (SELECT 1 FROM registry_sync_artifact a
-                 WHERE a.digest = b.digest AND a.trash_entry_id IS NULL) THEN 'in_use'
-    WHEN EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
-      OR EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest) THEN 'trash'
-    WHEN b.state = 'deleting' OR b.touched_at < %s THEN 'now'
-    ELSE 'later' END AS part
-  FROM registry_sync_blob b WHERE b.state <> 'gone' AND b.size IS NOT NULL) AS parts
-GROUP BY part
-"""
-
-
-def _physical(run: Run, storage: Storage) -> int:
-    """Count every blob's bytes in the storage."""
-    prefixes = sorted(storage.prefixes())
+    aside: dict[str, list[tuple[str, int]]] = {}
+    for digest, size in storage.set_aside_bytes():
+        aside.setdefault(digest[:_PREFIX], []).append((digest, size))
+    prefixes = sorted({f"sha256:{prefix}" for prefix in storage.prefixes()} | aside.keys())
     run.progress(done=0, total=len(prefixes), unit="parts", message="bytes")
-    size = 0
+    found: Counter[str] = Counter()
     for done, prefix in enumerate(prefixes, start=1):
-        size += sum(storage.blobs(prefix).values())
+        # The tables first: what is pushed meanwhile is then unknown for a moment.
+        part_of = dict(statements.run(Statement(_PARTS, [limit, prefix, f"{prefix}g"])))
+        stored = storage.blobs(prefix.removeprefix("sha256:")).items()
+        for digest, size in (*stored, *aside.get(prefix, ())):
+            found[part_of.get(digest, _UNKNOWN)] += size
         run.progress(done=done)
-    return size
+    return found
+
+
+# Of a digest, as far as the storage has a directory for it.
+_PREFIX = len("sha256:00")
+_UNKNOWN = "unknown"
+_PARTS = """
+SELECT b.digest, CASE
+  WHEN EXISTS (SELECT 1 FROM registry_sync_artifactblob u
+               JOIN registry_sync_artifact a ON a.id = u.artifact_id
+               WHERE u.digest = b.digest AND a.trash_entry_id IS NULL)
+    OR EXISTS (SELECT 1 FROM registry_sync_artifact a
+               WHERE a.digest = b.digest AND a.trash_entry_id IS NULL) THEN 'in_use'
+  WHEN EXISTS (SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = b.digest)
+    OR EXISTS (SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest) THEN 'trash'
+  WHEN b.state = 'deleting' OR b.touched_at < %s THEN 'now'
+  ELSE 'later' END
+FROM registry_sync_blob b WHERE b.state <> 'gone' AND b.digest >= %s AND b.digest < %s
+"""
 
 
 def _disk() -> tuple[int | None, int | None]:

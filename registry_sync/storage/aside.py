@@ -91,6 +91,14 @@ class Aside:
             for name in sorted(filter(_HEXADECIMAL.fullmatch, names)):
                 yield token, f"sha256:{name}"
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and bytes of each blob that lies aside under a token."""
+        for token in filter(_TOKEN.fullmatch, _names(self._top)):
+            top = f"{self._top}/{token}/{_BLOBS}"
+            for name in filter(_HEXADECIMAL.fullmatch, _names(top)):
+                with contextlib.suppress(FileNotFoundError):
+                    yield f"sha256:{name}", os.stat(f"{top}/{name}/data").st_size
+
     def forget(self, token: str) -> None:
         """Remove a token's own directories, as far as nothing lies in them."""
         top = f"{self._top}/{token}"

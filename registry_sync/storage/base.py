@@ -89,6 +89,9 @@ class Storage(Protocol):
     def condemn(self, digest: str) -> None:
         """Take bytes that are not the digest's out of the registry's sight, and keep them."""
 
+    def condemned_bytes(self) -> int:
+        """Return how many bytes are kept so."""
+
     # --- Removing -----------------------------------------------------------------------------
 
     def prepare(self, token: str) -> None:
@@ -110,6 +113,9 @@ class Storage(Protocol):
 
     def lying_aside(self) -> Iterator[tuple[str, str]]:
         """Yield the token and digest of all that lies aside."""
+
+    def set_aside_bytes(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and bytes of each blob that lies aside, one for each token that has it."""
 
     def finish(self, token: str) -> None:
         """Forget a token under which nothing lies any more."""

@@ -171,6 +171,11 @@ class FilesystemStorage:
             target = target.with_suffix(f".{number}")
         move(str(_blob_folder(self._root, digest)), str(target), "data")
 
+    @_told
+    def condemned_bytes(self) -> int:
+        """Return how many bytes are kept so."""
+        return sum(path.stat().st_size for path in (self._root / _DAMAGED).glob("*/data"))
+
     # --- Removing -----------------------------------------------------------------------------
 
     @_told
@@ -206,6 +211,11 @@ class FilesystemStorage:
     def lying_aside(self) -> Iterator[tuple[str, str]]:
         """Yield the token and digest of all that lies aside."""
         return iter(list(self._aside.lying()))
+
+    @_told
+    def set_aside_bytes(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and bytes of each blob that lies aside, one for each token that has it."""
+        return iter(list(self._aside.sizes()))
 
     @_told
     def finish(self, token: str) -> None:

@@ -178,6 +178,11 @@ class S3Storage:
         name = digest.removeprefix("sha256:")
         self._objects.move([(self._blob(digest), self._key(_DAMAGED, name, at))])
 
+    @_told
+    def condemned_bytes(self) -> int:
+        """Return how many bytes are kept so."""
+        return sum(int(entry["Size"]) for entry in self._objects.below(self._key(_DAMAGED, "")))
+
     # --- Removing -----------------------------------------------------------------------------
 
     @_told
@@ -260,6 +265,18 @@ class S3Storage:
                 hexadecimal = name.removeprefix(folder).rstrip("/")
                 if _HEXADECIMAL.fullmatch(hexadecimal):
                     found.append((token, f"sha256:{hexadecimal}"))
+        return iter(found)
+
+    @_told
+    def set_aside_bytes(self) -> Iterator[tuple[str, int]]:
+        """Yield digest and bytes of each blob that lies aside, one for each token that has it."""
+        top = self._key(_ASIDE, "")
+        found = []
+        for entry in self._objects.below(top):
+            token, _slash, rest = entry["Key"].removeprefix(top).partition("/")
+            name, _slash, file = rest.partition("/")
+            if file == "blob" and _TOKEN.fullmatch(token) and _HEXADECIMAL.fullmatch(name):
+                found.append((f"sha256:{name}", int(entry["Size"])))
         return iter(found)
 
     @_told

@@ -272,6 +272,17 @@ class TestSettingAside:
         storage.put_back(ONE, [DIGEST])
         assert storage.size(DIGEST) == len(CONTENT)
 
+    def test_what_lies_aside_has_its_bytes(self, storage: Storage, place: Place) -> None:
+        assert list(storage.set_aside_bytes()) == []
+        put_blob(place)
+        place.put(link_path(DIGEST, LAYER), DIGEST.encode())
+        place.put("moorage/aside/of somebody else/blobs/file", b"not ours")
+        storage.set_aside(ONE, {DIGEST: [LAYER]}, with_bytes=True)
+        assert list(storage.set_aside_bytes()) == [(DIGEST, len(CONTENT))]
+        put_blob(place)
+        storage.set_aside(TWO, {DIGEST: []}, with_bytes=True)
+        assert list(storage.set_aside_bytes()) == 2 * [(DIGEST, len(CONTENT))]
+
     def test_who_comes_late_discards_nothing_of_what_was_put_back(
         self, storage: Storage, place: Place
     ) -> None:
@@ -308,12 +319,14 @@ class TestRepairing:
         assert storage.links("team/app", "layer").keys() == {DIGEST}
 
     def test_condemned_bytes_are_kept_out_of_sight(self, storage: Storage, place: Place) -> None:
+        assert storage.condemned_bytes() == 0
         place.put(blob_path(DIGEST), b"rot")
         storage.condemn(DIGEST)
         storage.condemn(DIGEST)
         assert storage.size(DIGEST) is None
         (kept,) = place.paths()
         assert kept.startswith(f"moorage/damaged/{DIGEST.removeprefix('sha256:')}")
+        assert storage.condemned_bytes() == len(b"rot")
         place.put(blob_path(DIGEST), b"more rot")
         storage.condemn(DIGEST)
         assert storage.size(DIGEST) is None

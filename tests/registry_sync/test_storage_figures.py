@@ -11,6 +11,7 @@ from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import dispatch, storage_figures, tasks, trash
 from registry_sync.models import Blob, ProjectStorage, Repository, State, StorageSnapshot
+from registry_sync.storage.filesystem import FilesystemStorage, blob_path
 from tests.factories import digest_of, make_image, make_repository, push_image
 from tests.registry_sync.plain_storage import put_blob, put_image
 
@@ -74,6 +75,34 @@ def test_every_byte_belongs_to_one_part(storage: Path, team: Project, library: P
     assert (other.exclusive_bytes, other.shared_bytes) == (second.size - len(shared), len(shared))
     assert found.disk_total is not None
     assert digest_of(shared)
+
+
+def test_what_is_out_of_the_registrys_sight_belongs_to_one_part_too(
+    storage: Path, team: Project
+) -> None:
+    kept = _push(storage, make_repository(team), "one", b"only the beginning of this is there")
+    shelf = FilesystemStorage(storage)
+    now = timezone.now()
+    # Whoever collects these was stopped: one is claimed still, the other's image came back.
+    claimed = put_blob(storage, b"claimed, and set aside")
+    Blob.objects.create(
+        digest=claimed, size=22, generation=1, touched_at=now, state=Blob.State.DELETING
+    )
+    shelf.set_aside("1" * 32, {claimed: []}, with_bytes=True)
+    shelf.set_aside("2" * 32, {kept.digest: []}, with_bytes=True)
+    # Its bytes are here, and their number was never asked for.
+    sent = put_blob(storage, b"sent a moment ago")
+    Blob.objects.create(digest=sent, size=None, generation=1, touched_at=now)
+    # In use by its image, and damaged: no byte of it is of use to anybody.
+    damaged = digest_of(kept.blobs[1])
+    blob_path(storage, damaged).write_bytes(b"only the beg")
+    shelf.condemn(damaged)
+    found = measure()
+    assert found.in_use_bytes == len(kept.content) + len(kept.blobs[0])
+    assert (found.reclaimable_bytes, found.later_bytes) == (22, len(b"sent a moment ago"))
+    assert (found.trash_bytes, found.unknown_bytes) == (0, len(b"only the beg"))
+    lies = sum(path.stat().st_size for path in storage.rglob("data"))
+    assert found.total_bytes == lies
 
 
 def test_an_empty_storage_is_measured(storage: Path) -> None:
