@@ -8,6 +8,11 @@ class RegistryError(Exception):
 class RegistryUnavailableError(RegistryError):
     """No answer, or one that says the registry itself is in trouble; safe to try again."""
 
+    def __init__(self, message: str, status: int = 0) -> None:
+        """``status`` is HTTP's; 0 where there was no answer, or none that can be used."""
+        super().__init__(message)
+        self.status = status
+
 
 class RegistryRejectedError(RegistryError):
     """The registry refused; ``code`` is the specification's, ``digests`` are what is at fault."""

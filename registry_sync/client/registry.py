@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
+from registry_sync.client.half_written import until_written
 from registry_sync.client.wire import CONNECT_SECONDS, READ_SECONDS, Answer, Wire
 
 _POOL_SIZE = 16
@@ -43,11 +44,15 @@ class RegistryClient:
 
     def head_blob(self, repository: str, digest: str) -> int | None:
         """Return the size in bytes of a blob linked in the repository, or None."""
-        response = self._ask("HEAD", f"{repository}/blobs/{digest}", [(repository, ("pull",))])
-        if response.status_code == 404:
-            return None
-        self._expect(response, 200)
-        return int(response.headers["Content-Length"])
+
+        def head() -> int | None:
+            response = self._ask("HEAD", f"{repository}/blobs/{digest}", [(repository, ("pull",))])
+            if response.status_code == 404:
+                return None
+            self._expect(response, 200)
+            return int(response.headers["Content-Length"])
+
+        return until_written(head)
 
     def get_blob(self, repository: str, digest: str, *, limit: int) -> bytes | None:
         """Return a blob's bytes, or None where it is absent or larger than ``limit`` bytes."""
@@ -129,14 +134,18 @@ class RegistryClient:
 
         Raises ``RegistryRejectedError`` when the registry misses a blob or refuses the manifest.
         """
-        response = self._ask(
-            "PUT",
-            f"{repository}/manifests/{digest}",
-            [(repository, ("pull", "push"))],
-            body=content,
-            headers={"Content-Type": media_type},
-        )
-        self._expect(response, 201)
+
+        def put() -> None:
+            response = self._ask(
+                "PUT",
+                f"{repository}/manifests/{digest}",
+                [(repository, ("pull", "push"))],
+                body=content,
+                headers={"Content-Type": media_type},
+            )
+            self._expect(response, 201)
+
+        until_written(put)
 
     def close(self) -> None:
         """Close this thread's connections."""
@@ -200,7 +209,8 @@ class RegistryClient:
         if 400 <= response.status_code < 500 and response.status_code not in {401, 408, 429}:
             raise RegistryRejectedError(response.status_code, code, digests)
         # 401 would mean that our own token is refused: trouble of ours, never the client's.
-        raise RegistryUnavailableError(f"the registry answered {response.status_code}")
+        status = response.status_code
+        raise RegistryUnavailableError(f"the registry answered {status}", status)
 
 
 class _Parts:

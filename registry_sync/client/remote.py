@@ -21,6 +21,7 @@ from registry_sync.client.errors import (
     RegistryRejectedError,
     RegistryUnavailableError,
 )
+from registry_sync.client.half_written import until_written
 from registry_sync.client.source import BUSY, PAUSE, SourceRegistry, wait_of
 
 _ERROR_BYTES = 64 * 1024
@@ -87,9 +88,15 @@ class RemoteRegistry(SourceRegistry):
         """
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
         headers = {"Content-Type": media_type}
-        with self._ask("PUT", path, _scope(repository), headers=headers, body=content) as response:
-            self._require(response, 201)
-            return response.headers.get("OCI-Subject", "")
+
+        def put() -> str:
+            with self._ask(
+                "PUT", path, _scope(repository), headers=headers, body=content
+            ) as response:
+                self._require(response, 201)
+                return response.headers.get("OCI-Subject", "")
+
+        return until_written(put, pause=self.pause)
 
     def add_referrers(
         self, repository: str, subject: str, entries: Sequence[referrers.Entry]
@@ -253,12 +260,16 @@ class RemoteRegistry(SourceRegistry):
     # --- Requests ---------------------------------------------------------------------------------
 
     def _is_there(self, path: str, repository: str, headers: dict[str, str] | None = None) -> bool:
-        with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
-            if response.status_code == 404:
-                return False
-            # A registry on object storage answers with where the bytes are.
-            self._require(response, 200, 302, 307)
-            return True
+
+        def head() -> bool:
+            with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
+                if response.status_code == 404:
+                    return False
+                # A registry on object storage answers with where the bytes are.
+                self._require(response, 200, 302, 307)
+                return True
+
+        return until_written(head, pause=self.pause)
 
     @contextmanager
     def _ask(
@@ -321,7 +332,8 @@ class RemoteRegistry(SourceRegistry):
             raise RegistryRejectedError(status, _code_of(response))
         if status == 401:
             raise RegistryRejectedError(status, "UNAUTHORIZED")
-        raise RegistryUnavailableError(f"{urlsplit(self._base).hostname} answered {status}")
+        host = urlsplit(self._base).hostname
+        raise RegistryUnavailableError(f"{host} answered {status}", status)
 
 
 class _Body:

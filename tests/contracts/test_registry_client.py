@@ -238,6 +238,30 @@ class TestManifests:
         subject.put(image)
 
 
+@pytest.mark.live
+def test_uploads_of_a_blob_that_is_here_disturb_nobody(real: Subject) -> None:
+    """The registry empties a link before it writes it anew; without patience 1 in 30 fails here."""
+    image = make_image()
+    real.upload_all(image)
+    done = threading.Event()
+
+    def upload() -> None:
+        while not done.is_set():
+            real.upload_all(image)
+
+    threads = [threading.Thread(target=upload) for _number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _time in range(150):
+            real.put(image)
+            assert real.client.head_blob(NAME, digest_of(image.blobs[0])) == len(image.blobs[0])
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_a_registry_that_does_not_listen_is_unavailable() -> None:
     port = bare_registry.free_port()
     client = RegistryClient(f"http://127.0.0.1:{port}", lambda _access: "token")

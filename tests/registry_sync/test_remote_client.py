@@ -134,6 +134,27 @@ def test_a_refusal_says_its_code_and_nothing_else(server: Server) -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_what_was_just_being_written_is_asked_for_again(server: Server) -> None:
+    refused: tuple[int, dict[str, str], bytes] = (
+        400,
+        {},
+        b'{"errors": [{"code": "DIGEST_INVALID"}]}',
+    )
+    answers = [(500, {}, b""), (200, {}, b""), refused, refused, (201, {}, b"")]
+    server.answer = lambda _asked: answers.pop(0)
+    client = server.client()
+    assert client.has_blob("a/b", DIGEST)
+    client.put_manifest("a/b", "v1", "application/json", b"{}")
+    assert not answers
+
+
+def test_a_digest_that_stays_wrong_is_said_to_be(server: Server) -> None:
+    server.answer = lambda _asked: (400, {}, b'{"errors": [{"code": "DIGEST_INVALID"}]}')
+    with pytest.raises(RegistryRejectedError, match="DIGEST_INVALID"):
+        server.client().put_manifest("a/b", "v1", "application/json", b"{}")
+    assert len(server.asked) == 6
+
+
 def test_pieces_go_on_after_the_last_byte_that_came(server: Server) -> None:
     """A registry that keeps what it got, and breaks off once in the middle."""
     got = bytearray()
