@@ -13,6 +13,7 @@ from registry_sync.models import Repository
 from registry_sync.replication import clients
 from tests.factories import Image, make_repository, push_image, upload_blobs
 from tests.fakes import FakeRegistry
+from tests.registry_sync.replication.remote import Remote
 from tests.registry_sync.replication.there import There
 
 
@@ -49,3 +50,15 @@ def push(
         return repository
 
     return push_it
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) -> Remote:
+    """Put a registry in memory at the end of every client, and one behind us."""
+    made, behind = Remote(), FakeRegistry()
+    monkeypatch.setattr(upstream, "registry", behind)
+    clients.forget()
+    monkeypatch.setattr(remote_registries, "client_of", lambda _address, **_via: made)
+    settings.MOORAGE_BLOB_DELIVERY = "registry"
+    ensure_keys(settings.MOORAGE_KEYS)
+    return made

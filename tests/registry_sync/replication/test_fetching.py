@@ -1,37 +1,26 @@
 """What comes from another registry, and what cannot come in whole."""
 
-import contextlib
 import datetime
-from collections.abc import Iterator
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from accounts import projects
-from accounts.crypto import ensure_keys
 from accounts.errors import Conflict, Denied
 from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
 from accounts.projects import Changes
-from registry_sync import executions, remote_registries, trash, upstream
-from registry_sync.client.managed import Described, UnableError
+from registry_sync import trash
+from registry_sync.client.managed import Described
 from registry_sync.models import (
     Artifact,
-    Execution,
     ImmutableRule,
     ReplicationPolicy,
     Repository,
     State,
-    Tag,
     TagEvent,
-    Task,
     TaskLog,
 )
-from registry_sync.remote_registries import Address
-from registry_sync.replication import clients, engine, policies
-from registry_sync.replication.policies import KIND, Terms
-from registry_sync.runs import Run
 from tests.factories import (
     Image,
     descriptor,
@@ -42,113 +31,10 @@ from tests.factories import (
     make_repository,
     push_image,
 )
-from tests.fakes import FakeRegistry
+from tests.registry_sync.replication.remote import Remote, make_policy, state
+from tests.registry_sync.replication.there import run_all
 
 pytestmark = pytest.mark.django_db
-
-
-class Remote:
-    """Another registry that is read."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.tagged: dict[tuple[str, str], str] = {}
-        self.images: dict[str, Image] = {}
-        self.about: dict[str, list[str]] = {}
-        self.blobs: dict[str, bytes] = {}
-        self.catalogue: list[str] | None = None
-        # What a Harbor says of its artifacts; a plain registry says nothing.
-        self.told: dict[str, Described] | None = None
-
-    def put(self, name: str, image: Image, *tags: str) -> None:
-        """Store an image."""
-        self.images[image.digest] = image
-        self.blobs |= {digest_of(blob): blob for blob in image.blobs}
-        self.tagged |= {(name, tag): image.digest for tag in tags}
-
-    def repositories_in(self, namespace: str) -> Iterator[str]:
-        assert self.catalogue is not None, "it was asked for its catalogue"
-        yield from self.catalogue
-
-    def described(self, _name: str) -> dict[str, Described]:
-        if self.told is None:
-            raise UnableError
-        return self.told
-
-    def tags(self, name: str) -> list[str]:
-        return sorted(tag for where, tag in self.tagged if where == name)
-
-    def has_project(self, _name: str) -> bool:
-        return True
-
-    def prepare(self, _repository: str) -> None:
-        pass
-
-    def tagged_digest(self, name: str, tag: str, **_types: object) -> str:
-        return self.tagged.get((name, tag), "")
-
-    def manifest(self, _name: str, digest: str, **_more: object) -> tuple[str, bytes] | None:
-        image = self.images.get(digest)
-        return (image.media_type, image.content) if image else None
-
-    def has_manifest(self, _name: str, digest: str, **_types: object) -> bool:
-        return digest in self.images
-
-    def referrers(self, _name: str, digest: str) -> list[str]:
-        return self.about.get(digest, [])
-
-    def blob_size(self, _name: str, digest: str) -> int | None:
-        return len(self.blobs[digest]) if digest in self.blobs else None
-
-    @contextlib.contextmanager
-    def open_blob(self, _name: str, digest: str) -> Iterator[Iterator[bytes] | None]:
-        yield iter([self.blobs[digest]]) if digest in self.blobs else None
-
-
-@pytest.fixture
-def remote(monkeypatch: pytest.MonkeyPatch, settings: Settings, cast: object) -> Remote:
-    """Put a registry in memory at the end of every client, and one behind us."""
-    made, behind = Remote(), FakeRegistry()
-    monkeypatch.setattr(upstream, "registry", behind)
-    clients.forget()
-    monkeypatch.setattr(remote_registries, "client_of", lambda _address, **_via: made)
-    settings.MOORAGE_BLOB_DELIVERY = "registry"
-    ensure_keys(settings.MOORAGE_KEYS)
-    return made
-
-
-def make_policy(
-    name: str = "base/tool",
-    *more: dict[str, object],
-    kind: str = "docker-registry",
-    **terms: object,
-) -> int:
-    address = Address("https://there.example", kind)
-    there = remote_registries.create(
-        name="there", description="", address=address, actor=SYSTEM_ACTOR
-    )
-    found = ({"type": "name", "value": name}, *more)
-    wanted = Terms("all", there, is_pull=True, filters=found, namespace="team", **terms)  # type: ignore[arg-type]
-    return policies.create(wanted, actor=SYSTEM_ACTOR).pk
-
-
-def run_all(policy_id: int) -> Execution:
-    execution = executions.create(KIND, actor=SYSTEM_ACTOR, policy_id=policy_id)
-    while task := Task.objects.filter(execution=execution, state=State.QUEUED).first():
-        lease = timezone.now() + datetime.timedelta(minutes=1)
-        Task.objects.filter(pk=task.pk).update(state=State.RUNNING, lease_until=lease)
-        run = Run(Task.objects.select_related("execution").get(pk=task.pk))
-        engine.run(run)
-        run.flush()
-        executions.finish(run.task, State.SUCCEEDED)
-    execution.refresh_from_db()
-    return execution
-
-
-def state() -> set[tuple[str, str, str]]:
-    tags = Tag.objects.filter(artifact__trash_entry=None)
-    rows = tags.values_list("repository__path", "name", "artifact__body_id")
-    return {(path, name, str(digest)) for path, name, digest in rows}
 
 
 def test_an_index_comes_with_its_images_and_signatures(remote: Remote) -> None:
