@@ -1,13 +1,11 @@
 """What of a project's ``metadata`` is understood: texts by name, to and from its fields."""
 
-import re
 from collections.abc import Mapping
 
-from accounts.errors import BadRequest
 from accounts.models import Project
 from accounts.projects import Changes
+from portal.api.metadata_texts import number, switch
 
-_SWITCHES = {"true": True, "false": False}
 KEYS = ("public", "read_only", "trash_days", "reuse_sys_cve_allowlist")
 # What a key is again when it is deleted.
 DEFAULTS = {
@@ -31,26 +29,8 @@ def shown(project: Project) -> dict[str, str]:
 def changes(texts: Mapping[str, str]) -> Changes:
     """Read the texts of known keys. Raises ``BadRequest`` for one that is not understood."""
     return Changes(
-        is_public=_switch(texts, "public"),
-        is_read_only=_switch(texts, "read_only"),
-        trash_days=_number(texts, "trash_days"),
-        reuses_system_allowlist=_switch(texts, "reuse_sys_cve_allowlist"),
+        is_public=switch(texts, "public"),
+        is_read_only=switch(texts, "read_only"),
+        trash_days=number(texts, "trash_days"),
+        reuses_system_allowlist=switch(texts, "reuse_sys_cve_allowlist"),
     )
-
-
-def _switch(texts: Mapping[str, str], name: str) -> bool | None:
-    text = texts.get(name)
-    if text is None:
-        return None
-    if text not in _SWITCHES:
-        raise BadRequest(f"{name} must be true or false.", field=name)
-    return _SWITCHES[text]
-
-
-def _number(texts: Mapping[str, str], name: str) -> int | None:
-    text = texts.get(name)
-    if text is None:
-        return None
-    if not re.fullmatch("[0-9]{1,9}", text):
-        raise BadRequest(f"{name} must be a whole number.", field=name)
-    return int(text)

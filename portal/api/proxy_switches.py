@@ -1,13 +1,12 @@
 """The part of a project's ``metadata`` that only proxy projects have, by Harbor's names."""
 
-import re
 from collections.abc import Mapping
 
 from accounts.errors import BadRequest
+from portal.api.metadata_texts import number, switch
 from registry_sync.models import ProxyCache
 from registry_sync.proxy_cache.projects import Changes
 
-_SWITCHES = {"true": True, "false": False}
 # What each is again when it is deleted.
 DEFAULTS = {
     "proxy_speed_kb": "-1",
@@ -39,27 +38,15 @@ def changes(texts: Mapping[str, str]) -> Changes:
             "proxy_cache_filter_kind can only be doublestar here.", field="proxy_cache_filter_kind"
         )
     return Changes(
-        speed_limit=_number(texts, "proxy_speed_kb"),
-        max_connections=_number(texts, "max_upstream_conn"),
+        speed_limit=_limit(texts, "proxy_speed_kb"),
+        max_connections=_limit(texts, "max_upstream_conn"),
         pattern=texts.get("proxy_cache_filter_pattern"),
-        serves_removed=_switch(texts, "proxy_cache_local_on_not_found"),
-        asks_referrers=_switch(texts, "proxy_referrer_api"),
+        serves_removed=switch(texts, "proxy_cache_local_on_not_found"),
+        asks_referrers=switch(texts, "proxy_referrer_api"),
     )
 
 
-def _switch(texts: Mapping[str, str], name: str) -> bool | None:
-    text = texts.get(name)
-    if text is None:
-        return None
-    if text not in _SWITCHES:
-        raise BadRequest(f"{name} must be true or false.", field=name)
-    return _SWITCHES[text]
-
-
-def _number(texts: Mapping[str, str], name: str) -> int | None:
-    text = texts.get(name)
-    if text is None:
-        return None
-    if not re.fullmatch("-1|[0-9]{1,9}", text):
-        raise BadRequest(f"{name} must be a whole number, or -1 for no limit.", field=name)
-    return max(0, int(text))
+def _limit(texts: Mapping[str, str], name: str) -> int | None:
+    """Return a limit as the bounds have it: 0 for none."""
+    found = number(texts, name, least=-1)
+    return None if found is None else max(0, found)

@@ -66,6 +66,7 @@ def test_bounds_are_changed_and_set_back(caller: Callers, remote: RemoteRegistry
     ("metadata", "field"),
     [
         ({"proxy_speed_kb": "fast"}, "proxy_speed_kb"),
+        ({"proxy_speed_kb": "-2"}, "or -1 for no limit"),
         ({"max_upstream_conn": "100000"}, "number from 0"),
         ({"proxy_cache_filter_pattern": "a{b"}, "bracket"),
         ({"proxy_cache_filter_kind": "regex"}, "doublestar"),
