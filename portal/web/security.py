@@ -39,19 +39,8 @@ def index(request: HttpRequest) -> HttpResponse:
     """Change the password; list the sessions."""
     user = user_of(request)
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            users.change_own_password(
-                user,
-                current=form.cleaned_data["current"],
-                password=form.cleaned_data["password"],
-                actor=actor_of(request),
-            )
-        except DomainError as error:
-            form.add_error("password" if error.field == "password" else "current", str(error))
-        else:
-            # Every session ended with the old password, this one too.
-            return redirect("account:sign_in")
+    if request.method == "POST" and change_password(request, form):
+        return redirect("account:sign_in")
     context = {
         "section": "account",
         "form": form,
@@ -68,3 +57,23 @@ def end_session(request: HttpRequest, session_id: int) -> HttpResponse:
     """End one of one's own sessions."""
     sessions.end(user_of(request), session_id, actor=actor_of(request))
     return redirect("account:security")
+
+
+def change_password(request: HttpRequest, form: PasswordForm) -> bool:
+    """Change one's own password, which ends every session, this one too.
+
+    Returns whether it is changed; what stands in the way is told by the form.
+    """
+    if not form.is_valid():
+        return False
+    try:
+        users.change_own_password(
+            user_of(request),
+            current=form.cleaned_data["current"],
+            password=form.cleaned_data["password"],
+            actor=actor_of(request),
+        )
+    except DomainError as error:
+        form.add_error("password" if error.field == "password" else "current", str(error))
+        return False
+    return True

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import first_run, projects, users
 from accounts.access import require_system
-from accounts.errors import BadRequest, Conflict, DomainError
+from accounts.errors import BadRequest, Conflict
 from accounts.models import Project, User
 from accounts.principals import Principal
 from portal.web import setup_checks
@@ -29,7 +29,7 @@ from portal.web.access import actor_of, is_fragment, page, principal_of
 from portal.web.commands import TOOLS, first_push, tool_of
 from portal.web.forms import ProjectForm
 from portal.web.personal_tokens import user_of
-from portal.web.security import PasswordForm
+from portal.web.security import PasswordForm, change_password
 from portal.web.tag_rows import TagRow, one_per_artifact, tag_rows, with_artifacts
 from registry_sync.models import Blob, RepositoryBlob, Tag
 from registry_sync.tag_filters import tags_for_people
@@ -120,23 +120,13 @@ def _has_first_password(user: User) -> bool:
 
 
 def _account(request: HttpRequest, around: dict[str, object]) -> HttpResponse:
-    user = user_of(request)
     form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            users.change_own_password(
-                user,
-                current=form.cleaned_data["current"],
-                password=form.cleaned_data["password"],
-                actor=actor_of(request),
-            )
-        except DomainError as error:
-            form.add_error("password" if error.field == "password" else "current", str(error))
-        else:
-            # Every session ended with the old password; the new one leads back here.
-            messages.success(request, _("The password is changed. Sign in with the new one."))
-            return redirect_to_login(reverse("setup"))
-    context = around | {"form": form, "has_first_password": _has_first_password(user)}
+    if request.method == "POST" and change_password(request, form):
+        # The new password leads back here.
+        messages.success(request, _("The password is changed. Sign in with the new one."))
+        return redirect_to_login(reverse("setup"))
+    has_first_password = _has_first_password(user_of(request))
+    context = around | {"form": form, "has_first_password": has_first_password}
     status = 422 if request.method == "POST" else 200
     return render(request, "setup/index.html", context, status=status)
 
@@ -159,7 +149,7 @@ def _project(request: HttpRequest, around: dict[str, object]) -> HttpResponse:
                 actor=actor_of(request),
             )
         except (BadRequest, Conflict) as error:
-            form.add_error(error.field if error.field in form.fields else None, str(error))
+            form.tell(error)
         else:
             return redirect(f"{reverse('setup')}?step=push&project={project.name}")
     there = Project.objects.alive().order_by("-pk")[:_SHOWN_PROJECTS]
