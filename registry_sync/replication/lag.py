@@ -14,7 +14,7 @@ from registry_sync.replication.policies import KIND
 class Lag:
     """Of one policy."""
 
-    # When the last run began that copied everything.
+    # When the last run began that copied all it had to: everything, or what had changed.
     succeeded_at: datetime.datetime | None = None
     # Changes that were heard of and not looked at yet, and since when the first waits.
     waiting: int = 0

@@ -166,9 +166,10 @@ def destination_of(policy: ReplicationPolicy, name: str) -> str:
 
 
 def last_success(policy: ReplicationPolicy) -> datetime.datetime | None:
-    """Return when the last run began that copied everything."""
+    """Return when the last run began that compared everything, and copied it."""
     ended = Execution.objects.filter(kind=KIND, policy_id=policy.pk, state=State.SUCCEEDED)
-    return ended.order_by("-pk").values_list("started_at", flat=True).first()
+    whole = ended.exclude(parameters__has_any_keys=["changes", "retry_of"])
+    return whole.order_by("-pk").values_list("started_at", flat=True).first()
 
 
 def _repositories(wanted: Filters) -> Iterator[Repository]:
@@ -221,7 +222,7 @@ class Comparison:
     policy: ReplicationPolicy
     repository: Repository
     destination: str
-    # When everything was copied last; what was attached since then is looked for.
+    # When everything was copied last (never: None); what was attached since is looked for.
     since: datetime.datetime | None
     # Digests that are looked at even where they are there.
     forced: Collection[str] = ()

@@ -281,3 +281,29 @@ def test_a_disabled_policy_forgets_what_it_had_to_look_at(
     terms = policies.Terms(policy.name, policy.remote, trigger=EVENT, is_enabled=False)
     policies.update(policy, terms, actor=SYSTEM_ACTOR)
     assert not ReplicationChange.objects.exists()
+
+
+def test_a_run_by_hand_finds_what_was_attached_while_nobody_listened(
+    there: There, push: Push
+) -> None:
+    policy = listening()
+    image = make_image("one")
+    push(image, "v1")
+    settle()
+    ReplicationPolicy.objects.update(is_enabled=False)
+    signature = make_image("signature", subject=descriptor(image.content, image.media_type))
+    push(signature)
+    settle()
+    ReplicationPolicy.objects.update(is_enabled=True)
+    # A run for one change, or one that tries again what failed, has not looked at everything.
+    push(make_image("two"), "v2")
+    assert len(settle()) == 1
+    again = {"retry_of": Execution.objects.latest("pk").pk}
+    made = executions.create(
+        policies.KIND, actor=SYSTEM_ACTOR, policy_id=policy, parameters=again, orders=()
+    )
+    now = timezone.now()
+    Execution.objects.filter(pk=made.pk).update(state="succeeded", started_at=now)
+    assert ("team/app", signature.digest) not in there.manifests
+    run_all(policy)
+    assert ("team/app", signature.digest) in there.manifests
