@@ -126,20 +126,20 @@ def _note(
             repository_id=repository_id,
             tag=tag,
             digest=digest,
-            count=0,
+            via=via[:255],
             first_at=now,
             last_at=now,
         )
         for tag, digest in sorted(subjects)
     ]
-    if not rows:
-        return
-    ReplicationChange.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+    # Counted before what is missing is made: a plan that ends just now drops what it has seen,
+    # and must not drop this.
     same = ReplicationChange.objects.filter(policy=policy, repository_id=repository_id)
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         chosen = Q(tag__in=[row.tag for row in part], digest__in=[row.digest for row in part])
         same.filter(chosen).update(count=F("count") + 1, last_at=now, via=via[:255])
+        ReplicationChange.objects.bulk_create(part, ignore_conflicts=True)
 
 
 def due(policy_id: int) -> list[ReplicationChange]:

@@ -4,6 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.errors import BadRequest, Conflict, Denied
@@ -307,3 +308,26 @@ def test_a_run_by_hand_finds_what_was_attached_while_nobody_listened(
     assert ("team/app", signature.digest) not in there.manifests
     run_all(policy)
     assert ("team/app", signature.digest) in there.manifests
+
+
+def test_a_change_that_comes_while_another_is_forgotten_is_kept(there: There, push: Push) -> None:
+    listening()
+    push(make_image("one"), "v1")
+    relay.deliver(CONSUMERS)
+    seen = list(ReplicationChange.objects.all())
+    push(make_image("two"), "v1")
+    wrote: list[str] = []
+
+    def forget_in_between(execute: Any, sql: str, *arguments: Any) -> Any:
+        """Let the plan of the first push end after the second one's first write."""
+        made = execute(sql, *arguments)
+        if "replicationchange" in sql and not sql.startswith("SELECT") and not wrote:
+            wrote.append(sql)
+            changes.forget(seen)
+        return made
+
+    with connection.execute_wrapper(forget_in_between):
+        relay.deliver(CONSUMERS)
+    assert wrote
+    settle()
+    assert there.tagged == {("team/app", "v1"): make_image("two").digest}
