@@ -12,7 +12,7 @@ from accounts.principals import Actor
 from accounts.scopes import NAME_PATTERN
 from registry_sync import schedules
 from registry_sync.adapters import ADAPTERS
-from registry_sync.models import Execution, RemoteRegistry, ReplicationPolicy
+from registry_sync.models import Execution, RemoteRegistry, Replica, ReplicationPolicy
 from registry_sync.replication import filters
 from registry_sync.texts import storable
 
@@ -67,6 +67,9 @@ def _save(policy: ReplicationPolicy, terms: Terms, action: str, actor: Actor) ->
     _fill(policy, terms)
     try:
         with transaction.atomic():
+            # What was put into another registry is not this policy's in this one.
+            put = Replica.objects.filter(policy_id=policy.pk)
+            put.exclude(policy__remote=policy.remote).delete()
             policy.save()
             _schedule(policy, actor)
             if not (policy.is_enabled and policy.trigger == ReplicationPolicy.Trigger.EVENT):

@@ -1,6 +1,7 @@
 """Copies at each push, and deletions: what is heard of, what is looked at, what is left alone."""
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 from accounts.errors import BadRequest, Conflict, Denied
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR, Actor
-from registry_sync import copying, executions, relay, trash
+from registry_sync import copying, executions, relay, remote_registries, trash
 from registry_sync.client.errors import RegistryRejectedError
 from registry_sync.models import (
     Artifact,
@@ -21,6 +22,7 @@ from registry_sync.models import (
     Repository,
     Task,
 )
+from registry_sync.remote_registries import Address
 from registry_sync.replication import changes, lineage, policies
 from registry_sync.tasks import CONSUMERS
 from tests.factories import descriptor, make_image
@@ -331,3 +333,23 @@ def test_a_change_that_comes_while_another_is_forgotten_is_kept(there: There, pu
     assert wrote
     settle()
     assert there.tagged == {("team/app", "v1"): make_image("two").digest}
+
+
+def test_what_was_put_into_another_registry_is_not_deleted_in_this_one(
+    there: There, push: Push, team: Project
+) -> None:
+    listening(is_deleting=True)
+    image = make_image("one")
+    repository = push(image, "v1")
+    settle()
+    policy = ReplicationPolicy.objects.get()
+    other = remote_registries.create(
+        name="other", description="", address=Address("https://other.example"), actor=SYSTEM_ACTOR
+    )
+    kept = policies.Terms("all", policy.remote, trigger=EVENT, is_deleting=True, description="x")
+    policies.update(policy, kept, actor=SYSTEM_ACTOR)
+    assert Replica.objects.exists()
+    policies.update(policy, replace(kept, remote=other), actor=SYSTEM_ACTOR)
+    drop(repository, "v1")
+    assert settle() == []
+    assert there.tagged == {("team/app", "v1"): image.digest}
