@@ -29,6 +29,7 @@ from registry_sync.failpoints import hit
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import AbsentPart, BlobFetch, ProxyCache, Repository, RepositoryBlob
 from registry_sync.proxy_cache import arriving, upstreams
+from registry_sync.proxy_cache.turns import Turns
 from registry_sync.upstream import registry
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ _room = threading.Condition(_lock)
 # Until when each project's upstream speed is spoken for.
 _due: dict[int, float] = {}
 # Of many that want the same blob one begins to fetch it.
-_opening: dict[tuple[int, str], threading.Lock] = {}
+_opening = Turns()
 
 
 def expected_size(repository_id: int, digest: str) -> int | None:
@@ -154,9 +155,7 @@ def of(cache: ProxyCache, repository: Repository, digest: str) -> Fetch | None:
     ``RegistryError``.
     """
     key = repository.pk, digest
-    with _lock:
-        turn = _opening.setdefault(key, threading.Lock())
-    with turn:
+    with _opening.of(key):
         with _lock:
             running = _fetches.get(key)
         if running is not None:
@@ -240,7 +239,6 @@ def _run(fetch: Fetch, lease: BlobFetch) -> None:
     finally:
         with _room:
             _fetches.pop((fetch.repository.pk, fetch.digest), None)
-            _opening.pop((fetch.repository.pk, fetch.digest), None)
             _room.notify_all()
         if not fetch.is_sound:
             fetch.end(problem or BrokenError("the upstream broke off"))

@@ -4,7 +4,6 @@ A tag is asked for by HEAD, which is no pull there, and not again for a while; w
 does not have is not asked for again at once either. Without the upstream, what is here counts.
 """
 
-import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,12 +22,13 @@ from registry_sync.manifests import (
 )
 from registry_sync.models import Artifact, ProxyCache, ProxyCheck, Repository
 from registry_sync.proxy_cache import arriving, upstreams
+from registry_sync.proxy_cache.turns import Turns
 
 _TYPES = IMAGE_TYPES | INDEX_TYPES
 # Signatures, SBOMs: few; each is a request.
 _MAX_REFERRERS = 20
-# One question for all that ask it at a time, in this process; few enough to be kept for good.
-_turns = [threading.Lock() for _number in range(64)]
+# One question for all that ask it at a time, in this process.
+_turns = Turns()
 
 
 class UnusableError(RegistryError):
@@ -57,7 +57,7 @@ def find(cache: ProxyCache, path: str, reference: str, *, here: Found | None) ->
     ``here`` is what the reference is in the catalogue. Raises ``RegistryError`` where the upstream
     does not answer and nothing is here.
     """
-    with _turns[hash((cache.project_id, path, reference)) % len(_turns)]:
+    with _turns.of((cache.project_id, path, reference)):
         if ":" in reference:
             return here or _fetch(cache, path, reference, tag="")
         said = _said(cache, path, reference)

@@ -25,6 +25,7 @@ from registry_sync.models import (
     UpstreamState,
 )
 from registry_sync.proxy_cache import fetching, figures, projects
+from registry_sync.proxy_cache.turns import Turns
 from tests.factories import digest_of, make_image, make_index
 from tests.fakes import FakeRegistry
 from tests.registry_sync.gateway.conftest import Caller, Sign, error_of, pull, whole
@@ -249,6 +250,22 @@ def test_no_more_connections_than_allowed(
     threading.Timer(0.2, gate.set).start()
     assert digest_of(whole(puller.get(f"hub/library/app/blobs/{second}"))) == second
     assert digest_of(whole(held)) == first
+
+
+def test_each_thing_has_its_turn_and_nothing_is_kept_of_it() -> None:
+    turns = Turns()
+    with turns.of("one"):
+        assert not turns.of("one").acquire(blocking=False)
+        assert turns.of("another").acquire(blocking=False)
+    assert turns.of("one").acquire(blocking=False)
+    assert list(turns._locks) == []
+
+
+def test_nothing_is_kept_of_blobs_that_nobody_has(upstream: Upstream, puller: Caller) -> None:
+    for content in (b"one", b"another"):
+        answer = puller.get(f"hub/library/app/blobs/{digest_of(content)}")
+        assert error_of(answer) == (404, "BLOB_UNKNOWN")
+    assert list(fetching._opening._locks) == []
 
 
 def test_another_process_that_fetches_it_is_waited_for(

@@ -26,6 +26,7 @@ from registry_sync.models import (
     Tag,
 )
 from registry_sync.proxy_cache import fetching, projects, upstreams
+from registry_sync.proxy_cache.turns import Turns
 from tests.factories import Image, digest_of, make_artifact, make_image, make_index
 from tests.fakes import FakeRegistry
 from tests.registry_sync.gateway.conftest import Caller, Sign, error_of, pull, told, whole
@@ -330,7 +331,7 @@ def test_what_nobody_reads_any_more_is_fetched_only_if_it_is_nearly_here(
 def _another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on act as one that knows of no fetch but by the database."""
     monkeypatch.setattr(fetching, "_fetches", {})
-    monkeypatch.setattr(fetching, "_opening", {})
+    monkeypatch.setattr(fetching, "_opening", Turns())
 
 
 def test_what_another_process_stores_is_served(
