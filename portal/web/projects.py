@@ -24,7 +24,7 @@ from portal.web.access import (
 )
 from portal.web.commands import TOOLS, first_pull, first_push, tool_of
 from portal.web.forms import ProjectForm
-from portal.web.paging import page_of
+from portal.web.paging import page_of, query_of
 from portal.web.project_tabs import frame
 from portal.web.tag_rows import with_artifacts
 from registry_sync.models import Repository, RepositoryBlob, Tag
@@ -52,7 +52,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Every project the caller may know of."""
     principal = principal_of(request)
     rows = Project.objects.visible_to(principal)
-    query = request.GET.get("q", "").strip()
+    query = query_of(request)
     if query:
         rows = rows.filter(name__icontains=query)
     context = {
@@ -109,7 +109,7 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
     found = visible_project(request, project)
     principal = principal_of(request)
     all_rows = Repository.objects.pushed().filter(project=found)
-    query = request.GET.get("q", "").strip()
+    query = query_of(request)
     rows = all_rows.filter(path__icontains=query) if query else all_rows
     listed = page_of(request, rows.order_by("-pushed_at", "-id"))
     is_empty = listed.paginator.count == 0 and not query

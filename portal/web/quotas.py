@@ -18,7 +18,7 @@ from accounts.errors import BadRequest
 from accounts.models import Project
 from portal.web.access import actor_of, is_fragment, page, principal_of
 from portal.web.byte_sizes import ByteSizeField, written
-from portal.web.paging import page_of
+from portal.web.paging import page_of, query_of
 
 _SORTS: dict[str, tuple[str | Promise, str]] = {
     "share": (pgettext_lazy("quotas", "Fullest"), "-share"),
@@ -86,7 +86,7 @@ def _listed(
     """Show the list; beside the project ``wrong`` what was typed, and why it was refused."""
     sort = request.GET.get("sort", "")
     sort = sort if sort in _SORTS else _MOST_USED
-    query = request.GET.get("q", "").replace("\0", "").strip()
+    query = query_of(request)
     rows = _quotas()
     if query:
         rows = rows.filter(name__icontains=query)

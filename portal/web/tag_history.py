@@ -21,6 +21,7 @@ from portal.web.access import (
     visible_project,
 )
 from portal.web.keyset import slice_of
+from portal.web.paging import query_of
 from portal.web.repositories import repository_of
 from portal.web.repository_tabs import frame, rights_in
 from registry_sync import immutability, tag_history
@@ -44,11 +45,11 @@ class _Row:
 def index(request: HttpRequest, project: str, path: str) -> HttpResponse:
     """Every state of a repository's tags, or of one, the newest first."""
     repository = repository_of(visible_project(request, project), path)
-    tag, query = request.GET.get("tag", ""), request.GET.get("q", "").strip()[:128]
+    tag, query = request.GET.get("tag", ""), query_of(request)
     tag = tag if is_tag(tag) else ""
     states = tag_history.states(repository, tag)
     if query:
-        states = states.filter(tag__icontains=query.replace("\0", ""))
+        states = states.filter(tag__icontains=query)
     listed = slice_of(request, states, ("-pk",))
     own = rights_in(request, repository)
     context = frame(request, repository, "history") | {

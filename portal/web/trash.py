@@ -14,7 +14,7 @@ from accounts.errors import BadRequest, Conflict, DomainError
 from accounts.models import Project
 from portal.web.access import actor_of, is_fragment, page, principal_of, visible_project
 from portal.web.jobs import label_of, took
-from portal.web.paging import page_of
+from portal.web.paging import page_of, query_of
 from portal.web.project_tabs import frame
 from registry_sync import bulk, dispatch, purging, restoring, retention
 from registry_sync.models import Artifact, Execution, RetentionOutcome, TrashEntry
@@ -41,7 +41,7 @@ def _entry(project: Project, entry_id: int) -> TrashEntry:
 
 def _listed(request: HttpRequest, among: QuerySet[TrashEntry]) -> dict[str, object]:
     entries = among & TrashEntry.objects.restorable(timezone.now())
-    query = request.GET.get("q", "").strip()[:256]
+    query = query_of(request)
     run = request.GET.get("run", "")
     if query:
         entries = entries.filter(

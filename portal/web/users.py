@@ -19,7 +19,7 @@ from accounts.access import can_system, require_system
 from accounts.errors import BadRequest, Conflict, Denied, PreconditionFailed
 from accounts.models import ProjectMember, User, UserSession
 from portal.web.access import actor_of, is_fragment, page, principal_of
-from portal.web.paging import page_of
+from portal.web.paging import page_of, query_of
 from portal.web.password_reset import link_of
 
 _MAX_PROJECTS = 100
@@ -84,7 +84,7 @@ def index(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request)
     require_system(principal, "user:list")
     rows = _with_last_seen()
-    query = request.GET.get("q", "").replace("\0", "").strip()
+    query = query_of(request)
     if query:
         named = Q(username__icontains=query) | Q(realname__icontains=query)
         rows = rows.filter(named | Q(email__icontains=query))
