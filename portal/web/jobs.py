@@ -1,6 +1,7 @@
 """Pages about jobs: what ran, what runs with its progress and log, what waits, and who works."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ _VIEWS: dict[str, tuple[str, ...]] = {
     "active": ACTIVE,
     "failed": (State.FAILED,),
 }
-_TASK_VIEWS: dict[str, tuple[str, ...]] = {
+TASK_VIEWS: dict[str, tuple[str, ...]] = {
     "all": (),
     "running": HELD,
     "failed": (State.FAILED,),
@@ -111,7 +112,7 @@ def tray(principal: Principal) -> object:
 def index(request: HttpRequest) -> HttpResponse:
     """Every execution, the last one first."""
     require(request, "list")
-    view = _chosen(request, _VIEWS)
+    view = view_of(request, _VIEWS)
     every = Execution.objects.all()
     rows = every.filter(state__in=_VIEWS[view]) if _VIEWS[view] else every
     listed = page_of(request, rows.order_by("-pk"))
@@ -137,9 +138,9 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
     execution = Execution.objects.filter(pk=execution_id).first()
     if execution is None:
         raise Http404
-    view = _chosen(request, _TASK_VIEWS)
+    view = view_of(request, TASK_VIEWS)
     tasks = Task.objects.filter(execution=execution)
-    shown = tasks.filter(state__in=_TASK_VIEWS[view]) if _TASK_VIEWS[view] else tasks
+    shown = tasks.filter(state__in=TASK_VIEWS[view]) if TASK_VIEWS[view] else tasks
     listed = page_of(request, shown.order_by("pk"))
     chosen = _task(request, execution)
     context = {
@@ -163,19 +164,30 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
 def _task_views(execution: Execution) -> list[View]:
     """Count the tasks of each view."""
     counts = Task.objects.filter(execution=execution).order_by().values_list("state")
-    by_state = dict(counts.annotate(n=Count("pk")))
-    totals = {name: sum(by_state.get(s, 0) for s in _TASK_VIEWS[name]) for name in _TASK_VIEWS}
-    totals["all"] = execution.task_count
-    return [View(name, _VIEW_LABELS[name], totals[name]) for name in _TASK_VIEWS]
+    return task_views(dict(counts.annotate(n=Count("pk"))), execution.task_count)
+
+
+def task_views(by_state: Mapping[str, int], total: int) -> list[View]:
+    """Return the views of a run's tasks, with how many each has."""
+    totals = {name: sum(by_state.get(s, 0) for s in TASK_VIEWS[name]) for name in TASK_VIEWS}
+    totals["all"] = total
+    return [View(name, _VIEW_LABELS[name], totals[name]) for name in TASK_VIEWS]
 
 
 def _task(request: HttpRequest, execution: Execution) -> Task | None:
     """Return the task that was asked for; the only one where there is one."""
+    found = asked_task(request, execution)
+    if found is None and execution.task_count == 1:
+        return Task.objects.filter(execution=execution).first()
+    return found
+
+
+def asked_task(request: HttpRequest, execution: Execution) -> Task | None:
+    """Return the task whose log was asked for."""
     asked = request.GET.get("task", "")
-    tasks = Task.objects.filter(execution=execution)
     if asked.isascii() and asked.isdigit() and len(asked) <= 18:
-        return tasks.filter(pk=int(asked)).first()
-    return tasks.first() if execution.task_count == 1 else None
+        return Task.objects.filter(execution=execution, pk=int(asked)).first()
+    return None
 
 
 def log_of(task: Task) -> str:
@@ -250,6 +262,6 @@ def tray_link(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/tray.html")
 
 
-def _chosen(request: HttpRequest, views: dict[str, tuple[str, ...]]) -> str:
+def view_of(request: HttpRequest, views: dict[str, tuple[str, ...]]) -> str:
     asked = request.GET.get("view", "")
     return asked if asked in views else "all"

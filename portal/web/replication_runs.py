@@ -5,34 +5,18 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import can_system, require_system
 from accounts.errors import Conflict
 from portal.web.access import actor_of, is_fragment, page, principal_of
-from portal.web.jobs import View, log_of, took
-from portal.web.paging import page_of
+from portal.web.jobs import TASK_VIEWS, asked_task, log_of, task_views, took, view_of
+from portal.web.paging import page_of, query_of
 from registry_sync import dispatch, executions
 from registry_sync.models import Execution, ReplicationPolicy, State, Task
-from registry_sync.models.executions import HELD
 from registry_sync.replication import run_figures
 from registry_sync.replication.policies import KIND
 
-_VIEWS: dict[str, tuple[str, ...]] = {
-    "all": (),
-    "running": HELD,
-    "failed": (State.FAILED,),
-    "done": (State.SUCCEEDED,),
-    "waiting": (State.QUEUED,),
-}
-_LABELS = {
-    "all": gettext_lazy("All"),
-    "running": gettext_lazy("Running"),
-    "failed": gettext_lazy("Failed"),
-    "done": gettext_lazy("Done"),
-    "waiting": gettext_lazy("Waiting"),
-}
 # What needs somebody's eye first, then what moves.
 _ORDER = (State.FAILED, State.STOPPING, State.RUNNING, State.QUEUED)
 
@@ -45,12 +29,11 @@ def detail(request: HttpRequest, policy_id: int, run_id: int) -> HttpResponse:
     require_system(principal, "replication:read")
     policy, run = _found(policy_id, run_id)
     figures = run_figures.of(run)
-    view = request.GET.get("view", "all")
-    view = view if view in _VIEWS else "all"
-    rows = _rows(run, view, request.GET.get("q", "").strip()[:255])
+    view = view_of(request, TASK_VIEWS)
+    rows = _rows(run, view, query_of(request))
     listed = page_of(request, rows)
     failed = run_figures.images(run).filter(state=State.FAILED).order_by("pk").first()
-    chosen = _chosen(request, run)
+    chosen = asked_task(request, run)
     may_act = bool(can_system(principal, "replication:create"))
     context = {
         "section": "replication",
@@ -61,7 +44,7 @@ def detail(request: HttpRequest, policy_id: int, run_id: int) -> HttpResponse:
         "first_failed": failed,
         "page": listed,
         "rows": [(task, took(task)) for task in listed],
-        "views": _views(figures),
+        "views": task_views(figures.counts, figures.images),
         "view": view,
         "chosen": chosen,
         "log": log_of(chosen) if chosen else "",
@@ -118,24 +101,10 @@ def _found(policy_id: int, run_id: int) -> tuple[ReplicationPolicy, Execution]:
 
 def _rows(run: Execution, view: str, words: str) -> QuerySet[Task]:
     rows = run_figures.images(run)
-    if _VIEWS[view]:
-        rows = rows.filter(state__in=_VIEWS[view])
+    if TASK_VIEWS[view]:
+        rows = rows.filter(state__in=TASK_VIEWS[view])
     if words:
         rows = rows.filter(subject__icontains=words)
     cases = [When(state=state, then=Value(place)) for place, state in enumerate(_ORDER)]
     rank = Case(*cases, default=Value(len(_ORDER)), output_field=IntegerField())
     return rows.order_by(rank, "pk")
-
-
-def _views(figures: run_figures.Figures) -> list[View]:
-    counts = figures.counts
-    totals = {name: sum(counts.get(state, 0) for state in _VIEWS[name]) for name in _VIEWS}
-    totals["all"] = figures.images
-    return [View(name, _LABELS[name], totals[name]) for name in _VIEWS]
-
-
-def _chosen(request: HttpRequest, run: Execution) -> Task | None:
-    asked = request.GET.get("task", "")
-    if asked.isascii() and asked.isdigit() and len(asked) <= 18:
-        return Task.objects.filter(execution=run, pk=int(asked)).first()
-    return None

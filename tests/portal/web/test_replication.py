@@ -250,6 +250,8 @@ def test_a_run_and_what_failed_of_it(
     assert "tried 3 times" in page
     assert "<x-poll" not in page
     assert "team/app" not in text_of(client.get(f"{path}?q=old")).partition("<tbody>")[2]
+    assert "team/app" in text_of(client.get(f"{path}?q=app%00&view=failed"))
+    assert "team/app" not in text_of(client.get(f"{path}?view=waiting")).partition("<tbody>")[2]
     again = client.post(f"{path}/retry").headers["Location"]
     retried = Execution.objects.exclude(pk=run.pk).get()
     assert again == f"{POLICIES}/{policy.pk}/runs/{retried.pk}"
