@@ -4,7 +4,9 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -18,6 +20,8 @@ _MAX_PAGE_BYTES = 16 * 1024 * 1024
 # No registry has more; one that goes on and on means harm.
 _MAX_PAGES = 10_000
 _MAX_ENTRIES = 5_000_000
+# Nobody takes so many for one image: who is told of them refuses.
+_MAX_REFERRERS = 10_000
 _MAX_TOKEN_BYTES = 1024 * 1024
 BUSY = frozenset({429, 503})
 # Without a number the registry does not say how long; more than the longest is another attempt's.
@@ -31,6 +35,10 @@ _NO_REFERRERS = frozenset({400, 404, 405})
 _LINK = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+
+class _NoListThereError(Exception):
+    """The registry has no such list."""
 
 
 class SourceRegistry:
@@ -72,12 +80,13 @@ class SourceRegistry:
 
     def repositories(self) -> Iterator[str]:
         """Yield every repository's name."""
-        yield from self._listed("/v2/_catalog", "repositories", "registry:catalog:*")
+        scope = "registry:catalog:*"
+        yield from self._names(f"/v2/_catalog?n={_PAGE}", "repositories", scope)
 
     def tags(self, repository: str) -> list[str]:
         """Return a repository's tags."""
-        path = f"/v2/{repository}/tags/list"
-        return list(self._listed(path, "tags", f"repository:{repository}:pull"))
+        path = f"/v2/{repository}/tags/list?n={_PAGE}"
+        return list(self._names(path, "tags", f"repository:{repository}:pull"))
 
     def digest(self, repository: str, reference: str, *, types: frozenset[str]) -> str | None:
         """Return a manifest's digest, or None where it is absent."""
@@ -110,18 +119,19 @@ class SourceRegistry:
         A tag that holds no such list says nothing.
         """
         path = f"/v2/{repository}/referrers/{digest}"
-        with self._get(path, f"repository:{repository}:pull") as response:
-            has_api = response.status_code not in _NO_REFERRERS
-            if has_api:
-                self._expect(response)
-                found = _digests(_read(response, _MAX_PAGE_BYTES))
-        if not has_api:
-            try:
-                listed = self.referrers_list(repository, digest)
-            except referrers.NoListError:
-                listed = None
-            found = referrers.digests_of(listed) if listed else []
+        scope = f"repository:{repository}:pull"
+        try:
+            found = list(islice(self._listed(path, scope, _digests, _NO_REFERRERS), _MAX_REFERRERS))
+        except _NoListThereError:
+            found = self._referrers_by_tag(repository, digest)
         return [entry for entry in dict.fromkeys(found) if _DIGEST.fullmatch(entry)]
+
+    def _referrers_by_tag(self, repository: str, digest: str) -> list[str]:
+        try:
+            listed = self.referrers_list(repository, digest)
+        except referrers.NoListError:
+            return []
+        return referrers.digests_of(listed)[:_MAX_REFERRERS] if listed else []
 
     def has_referrers_api(self, repository: str, digest: str) -> bool:
         """Return whether the registry itself tells what is about a manifest."""
@@ -201,9 +211,23 @@ class SourceRegistry:
                 raise RegistryUnavailableError("the registry broke off")
             yield response
 
-    def _listed(self, path: str, key: str, scope: str) -> Iterator[str]:
-        """Yield the texts of a list, page by page; a page that names itself again ends it."""
-        next_url: str | None = f"{path}?{urlencode({'n': _PAGE})}"
+    def _names(self, path: str, key: str, scope: str) -> Iterator[str]:
+        """Yield the texts under ``key`` of a list's pages; none where there is no such list."""
+        with suppress(_NoListThereError):
+            yield from self._listed(path, scope, partial(_texts, key=key))
+
+    def _listed(
+        self,
+        path: str,
+        scope: str,
+        read: Callable[[bytes | None], list[str]],
+        absent: frozenset[int] = frozenset({404}),
+    ) -> Iterator[str]:
+        """Yield a list, page by page; a page that names itself again ends it.
+
+        Raises ``_NoListThereError`` where the answer is one of ``absent``.
+        """
+        next_url: str | None = path
         seen: set[str] = set()
         count = 0
         while next_url and next_url not in seen:
@@ -211,12 +235,12 @@ class SourceRegistry:
             if len(seen) > _MAX_PAGES or count > _MAX_ENTRIES:
                 raise RegistryUnavailableError("the registry's list has no end")
             with self._get(next_url, scope) as response:
-                if response.status_code == 404:
-                    return
+                if response.status_code in absent:
+                    raise _NoListThereError
                 self._expect(response)
                 content = _read(response, _MAX_PAGE_BYTES)
                 link = _LINK.search(response.headers.get("Link", ""))
-            texts = _texts(content, key)
+            texts = read(content)
             count += len(texts)
             yield from texts
             next_url = self._own(urljoin(f"{self._base}{next_url}", link[1])) if link else None

@@ -170,3 +170,32 @@ def test_a_registry_with_the_api_is_asked_for_no_list(plain: Plain) -> None:
     assert {asked.path for asked in plain.server.asked} == {f"/v2/a/b/referrers/{SUBJECT}"}
     plain.server.answer = lambda _asked: (201, {"OCI-Subject": SUBJECT}, b"")
     assert plain.client.put_manifest("a/b", "v1", IMAGE_TYPE, b"{}") == SUBJECT
+
+
+def answer_of_pages(pages: int) -> Callable[[Asked], Answer]:
+    """Return what lists one more referrer on each page, of the first so many the next."""
+
+    def answer(asked: Asked) -> Answer:
+        number = int(asked.path.partition("?page=")[2] or 0)
+        link = f'</v2/a/b/referrers/{SUBJECT}?page={number + 1}>; rel="next"'
+        found = json.dumps({"manifests": [entry(f"signature {number}")]}).encode()
+        return 200, {"Link": link} if number + 1 < pages else {}, found
+
+    return answer
+
+
+def test_a_list_that_goes_on_is_read_to_its_end(plain: Plain) -> None:
+    plain.server.answer = answer_of_pages(3)
+    found = plain.client.referrers("a/b", SUBJECT)
+    assert found == [entry(f"signature {number}")["digest"] for number in range(3)]
+    assert len(plain.server.asked) == 3
+
+
+def test_but_no_further_than_anybody_takes(plain: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry_sync.client.source._MAX_REFERRERS", 5)
+    plain.server.answer = answer_of_pages(1000)
+    assert len(plain.client.referrers("a/b", SUBJECT)) == 5
+    assert len(plain.server.asked) == 5
+    plain.server.answer = plain.answer
+    plain.put_list(*(entry(f"signature {number}") for number in range(20)))
+    assert len(plain.client.referrers("a/b", SUBJECT)) == 5
