@@ -84,15 +84,17 @@ def blob(
     headers: dict[str, str],
 ) -> tuple[int | None, HttpResponse | None]:
     """Answer for a blob that is not here; no answer where it came meanwhile."""
-    repository = catalog.open_repository(cache.project_id, standing.path)
-    repository.project = cache.project
     with _told():
-        if request.method == "HEAD":
-            size = fetching.size_of(cache, repository, digest)
+        if request.method == "HEAD" or standing.repository_id is None:
+            # Whoever may pull may ask for anything: a repository is made for what there is.
+            size = fetching.size_of(cache, standing.path, digest)
             if size is None:
                 raise blob_unknown(digest)
+        if request.method == "HEAD":
             headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
             return size, respond(content_type="application/octet-stream", headers=headers)
+        repository = catalog.open_repository(cache.project_id, standing.path)
+        repository.project = cache.project
         fetch = fetching.of(cache, repository, digest)
     if fetch is None:
         if not fetching.is_here(repository.pk, digest):

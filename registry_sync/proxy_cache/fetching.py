@@ -128,19 +128,19 @@ _due: dict[int, float] = {}
 _opening = Turns()
 
 
-def expected_size(repository_id: int, digest: str) -> int | None:
-    """Return a blob's bytes as a manifest here names it; None where none does."""
-    parts = AbsentPart.objects.filter(artifact__repository_id=repository_id, digest=digest)
-    return parts.filter(is_manifest=False).values_list("size", flat=True).first()
+def size_of(cache: ProxyCache, path: str, digest: str) -> int | None:
+    """Return how long a blob is that is not here, or None where the upstream has none.
 
-
-def size_of(cache: ProxyCache, repository: Repository, digest: str) -> int | None:
-    """Return how long a blob is that is not here, or None where the upstream has none."""
-    known = expected_size(repository.pk, digest)
+    Where a manifest here names it, the upstream is not asked.
+    """
+    parts = AbsentPart.objects.filter(digest=digest, is_manifest=False).filter(
+        artifact__repository__project_id=cache.project_id, artifact__repository__path=path
+    )
+    known = parts.values_list("size", flat=True).first()
     if known is not None:
         return known
     with upstreams.asking(cache) as client:
-        return client.blob_size(upstreams.name_of(cache, repository.path), digest)
+        return client.blob_size(upstreams.name_of(cache, path), digest)
 
 
 def is_here(repository_id: int, digest: str) -> bool:
@@ -171,7 +171,7 @@ def of(cache: ProxyCache, repository: Repository, digest: str) -> Fetch | None:
 def _begin(
     cache: ProxyCache, repository: Repository, digest: str, key: tuple[int, str]
 ) -> Fetch | None:
-    size = size_of(cache, repository, digest)
+    size = size_of(cache, repository.path, digest)
     if size is None:
         return None
     if not 0 <= size <= MAX_BLOB_BYTES:

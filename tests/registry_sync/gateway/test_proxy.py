@@ -20,6 +20,7 @@ from registry_sync.models import (
     BlobFetch,
     ProxyCheck,
     RemoteRegistry,
+    Repository,
     RetentionPolicy,
     Tag,
     UpstreamState,
@@ -262,10 +263,25 @@ def test_each_thing_has_its_turn_and_nothing_is_kept_of_it() -> None:
 
 
 def test_nothing_is_kept_of_blobs_that_nobody_has(upstream: Upstream, puller: Caller) -> None:
+    upstream.hold("library/app:1", make_image("a"))
+    assert puller.get("hub/library/app/manifests/1").status_code == 200
     for content in (b"one", b"another"):
         answer = puller.get(f"hub/library/app/blobs/{digest_of(content)}")
         assert error_of(answer) == (404, "BLOB_UNKNOWN")
     assert list(fetching._opening._locks) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_asks_for_what_nobody_has_makes_no_repository(
+    upstream: Upstream, puller: Caller, method: str
+) -> None:
+    answer = puller.call(method, f"hub/library/app/blobs/{digest_of(b'nobody has it')}")
+    assert answer.status_code == 404
+    assert not Repository.objects.exists()
+    upstream.blobs[digest_of(b"it is there")] = b"it is there"
+    answer = puller.call(method, f"hub/library/app/blobs/{digest_of(b'it is there')}")
+    assert (answer.status_code, answer["Content-Length"]) == (200, str(len(b"it is there")))
+    answer.close()
 
 
 def test_another_process_that_fetches_it_is_waited_for(
