@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -148,6 +149,7 @@ class NewProjectForm(BoundsForm, ProjectForm):
         """Whether the valid form asks for a proxy project."""
         return str(self.cleaned_data["kind"]) == PROXY
 
+    @transaction.atomic
     def create(self, actor: Actor) -> Project:
         """Make the proxy project, and the registry where it is Docker Hub and not known yet."""
         given = self.cleaned_data

@@ -80,6 +80,15 @@ class TestCreating:
         assert "without signing in there" not in page
         assert RetentionPolicy.objects.count() == 1
 
+    def test_no_registry_is_left_of_a_project_that_cannot_be(
+        self, cast: Cast, signed_in: SignedIn
+    ) -> None:
+        given = {"kind": "proxy", "name": "team", "registry": "docker-hub"}
+        answer = signed_in(cast.admin).post(NEW, given)
+        assert answer.status_code == 422
+        assert not RemoteRegistry.objects.exists()
+        assert '<option value="docker-hub" selected>' in text_of(answer)
+
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
@@ -125,7 +134,10 @@ class TestSettings:
 
     def test_strangers_may_not(self, cast: Cast, signed_in: SignedIn, hub: Project) -> None:
         answer = signed_in(cast.mallory).post("/p/hub/-/settings/upstream", {"pattern": "x"})
-        assert answer.status_code in {403, 404}
+        assert answer.status_code == 403
+        cache = projects.of(hub)
+        assert cache is not None
+        assert cache.pattern == ""
 
 
 class TestProject:
@@ -136,7 +148,8 @@ class TestProject:
         assert "/hub/library/alpine" in page
         assert "docker push" not in page
         assert "Waiting for the first pull" in page
-        assert "proxy" in text_of(signed_in(cast.admin).get("/p/"))
+        listed = text_of(signed_in(cast.admin).get("/p/"))
+        assert listed.count("</svg>proxy</span>") == 1
 
     def test_a_filled_one_has_pull_commands(
         self, cast: Cast, signed_in: SignedIn, hub: Project
@@ -163,7 +176,7 @@ class TestProject:
         )
         page = text_of(signed_in(cast.admin).get("/p/hub/-/overview"))
         assert "75<small>%</small>" in page
-        assert "76" in page
+        assert '<span class="mo-stat-value">76</span>' in page
         assert "pulls left of 100 in 6 hours" in page
         assert "it answered 502" in page
         assert "upstream does not answer" in page
