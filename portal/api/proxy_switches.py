@@ -33,7 +33,7 @@ def shown(cache: ProxyCache) -> dict[str, str]:
 
 def changes(texts: Mapping[str, str]) -> Changes:
     """Read the texts of these keys. Raises ``BadRequest`` for one that is not understood."""
-    if texts.get("proxy_cache_filter_kind", "doublestar") != "doublestar":
+    if texts.get("proxy_cache_filter_kind") not in {None, "", "doublestar"}:
         raise BadRequest(
             "proxy_cache_filter_kind can only be doublestar here.", field="proxy_cache_filter_kind"
         )

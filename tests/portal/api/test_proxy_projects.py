@@ -29,11 +29,13 @@ def _body(remote: RemoteRegistry, **metadata: str) -> dict[str, object]:
 def test_it_is_made_with_its_bounds_and_shown(caller: Callers, remote: RemoteRegistry) -> None:
     admin = caller("admin")
     metadata = {"public": "true", "proxy_speed_kb": "512", "max_upstream_conn": "3"}
-    made = admin.post("projects", _body(remote, **metadata))
+    unset = {"proxy_cache_filter_pattern": "", "proxy_cache_filter_kind": ""}
+    made = admin.post("projects", _body(remote, **metadata, **unset))
     assert made.status_code == 201, made.content
     shown = told(admin.get("projects/hub"))
     assert shown["registry_id"] == remote.pk
     assert metadata.items() <= shown["metadata"].items()
+    assert shown["metadata"]["proxy_cache_filter_kind"] == "doublestar"
     assert shown["metadata"]["trash_days"] == "0"
     assert "retention_id" in shown["metadata"]
     assert AuditEntry.objects.filter(action="create_proxy_cache").exists()
