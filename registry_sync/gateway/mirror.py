@@ -16,7 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts import access, views
+from accounts import access, scopes, views
 from accounts.docker_tokens import TokenClaims
 from accounts.principals import ANONYMOUS
 from accounts.scopes import Scope, is_repository_name
@@ -125,11 +125,11 @@ def _outward(response: HttpResponse) -> HttpResponse:
 
 
 def _with_project(parameters: QueryDict) -> QueryDict:
-    """Put the project before each repository that is asked for; nothing but pull is."""
+    """Ask for pulling from the project's repositories; what else is asked for is left out."""
     if not settings.MOORAGE_MIRROR_PROJECT:
         return parameters
     inner = parameters.copy()
-    wanted = " ".join(parameters.getlist("scope")).split()
-    named = [text.removeprefix("repository:") for text in wanted if text.startswith("repository:")]
-    inner.setlist("scope", [f"repository:{_inner(text)}" for text in named])
+    wanted = scopes.parse(parameters.getlist("scope"))
+    names = [each.name for each in wanted if each.type == "repository" and "pull" in each.actions]
+    inner.setlist("scope", [f"repository:{_inner(name)}:pull" for name in names])
     return inner

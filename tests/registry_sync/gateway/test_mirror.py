@@ -145,6 +145,15 @@ class TestPrivate:
         found = ask("library/alpine/manifests/3", Authorization=f"Bearer {told(answer)['token']}")
         assert found.status_code == 200
 
+    def test_its_tokens_are_good_for_pulling_alone(self, bob: object, image: Image) -> None:
+        wanted = "repository:library/alpine:delete,pull,push repository:library/other:push"
+        token = token_of("bob", wanted)
+        header = {"Authorization": f"Bearer {token}"}
+        assert ask("library/alpine/manifests/3", **header).status_code == 200
+        for path in ("team/library/alpine", "team/library/other"):
+            refused = Client().post(f"/v2/{path}/blobs/uploads/", headers=header)
+            assert error_of(refused) == (401, "UNAUTHORIZED")
+
     @pytest.mark.parametrize("username", ["", "mallory"])
     def test_an_outsider_learns_nothing(self, mallory: object, image: Image, username: str) -> None:
         token = token_of(username, "repository:library/alpine:pull")
