@@ -64,7 +64,10 @@ class StartInput(serializers.Serializer[dict[str, Any]]):
 
 
 class RunOutput(serializers.Serializer[Execution]):
-    """The contract's ``ReplicationExecution``; its counts are of images."""
+    """The contract's ``ReplicationExecution``; its counts are of images.
+
+    Besides, ``retry_of``: the run of which it tries again what failed.
+    """
 
     id = serializers.IntegerField(source="pk")
     policy_id = serializers.IntegerField()
@@ -80,6 +83,12 @@ class RunOutput(serializers.Serializer[Execution]):
     end_time = serializers.DateTimeField(
         source="finished_at", default_timezone=UTC, allow_null=True
     )
+    retry_of = serializers.SerializerMethodField()
+
+    def get_retry_of(self, execution: Execution) -> int | None:
+        """Return a run's number."""
+        number: int | None = execution.parameters.get("retry_of")
+        return number
 
     def get_status(self, execution: Execution) -> str:
         """Return the contract's word for the state."""

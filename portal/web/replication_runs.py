@@ -40,6 +40,7 @@ def detail(request: HttpRequest, policy_id: int, run_id: int) -> HttpResponse:
         "policy": policy,
         "run": run,
         "took": took(run),
+        "repeated": _repeated(run),
         "figures": figures,
         "first_failed": failed,
         "page": listed,
@@ -97,6 +98,13 @@ def _found(policy_id: int, run_id: int) -> tuple[ReplicationPolicy, Execution]:
     if policy is None or run is None:
         raise Http404
     return policy, run
+
+
+def _repeated(run: Execution) -> Execution | None:
+    """Return the run of which this one tries again what failed."""
+    number = run.parameters.get("retry_of")
+    same = Execution.objects.filter(kind=KIND, policy_id=run.policy_id, pk=number)
+    return same.first() if number else None
 
 
 def _rows(run: Execution, view: str, words: str) -> QuerySet[Task]:

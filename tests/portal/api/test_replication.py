@@ -277,6 +277,9 @@ class TestRuns:
         path = f"replication/executions/{run}"
         shown = told(admin_calls.get(path))
         assert (shown["status"], shown["total"], shown["trigger"]) == ("InProgress", 0, "manual")
+        assert shown["retry_of"] is None
+        Execution.objects.filter(pk=run).update(parameters={"retry_of": 7})
+        assert told(admin_calls.get(path))["retry_of"] == 7
         assert admin_calls.call("DELETE", f"replication/policies/{policy}").status_code == 412
         _plan(run)
         shown = told(admin_calls.get(path))

@@ -256,6 +256,8 @@ def test_a_run_and_what_failed_of_it(
     retried = Execution.objects.exclude(pk=run.pk).get()
     assert again == f"{POLICIES}/{policy.pk}/runs/{retried.pk}"
     assert Task.objects.get(execution=retried).subject == "team/app:v1"
+    assert f'<a href="{path}">again what failed of run {run.pk}</a>' in text_of(client.get(again))
+    assert "again what failed" not in text_of(client.get(path))
     client.post(f"{again}/stop")
     assert not Execution.objects.active().filter(pk=retried.pk).exists()
     assert client.get(f"{POLICIES}/{policy.pk}/runs/{retried.pk + 1}").status_code == 404
