@@ -3,6 +3,7 @@
 import datetime
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import sessions, throttle
@@ -11,7 +12,7 @@ from registry_sync import executions, garbage_epoch, in_use, push_days, queues, 
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
-from registry_sync.models import ProxyCheck
+from registry_sync.models import BlobFetch, ProxyCheck
 from registry_sync.proxy_cache import arriving, figures
 from registry_sync.runs import Run
 from registry_sync.storage.base import StorageUnavailableError
@@ -19,7 +20,7 @@ from registry_sync.storage.base import StorageUnavailableError
 KIND = "housekeeping"
 _KEEP_EXECUTIONS = 500
 _KEEP = datetime.timedelta(days=90)
-# What an upstream said of a tag is true for seconds.
+# What an upstream said of a tag is true for seconds, and so long is the lease of a fetch.
 _KEEP_CHECKS = datetime.timedelta(days=1)
 _KEEP_EVENTS = datetime.timedelta(days=7)
 # A year and a month: the same month of last year can be looked at beside this one.
@@ -46,6 +47,8 @@ def run(run: Run) -> None:
     pushes = push_days.prune((now - _KEEP_PULLS).date())
     run.log(f"dropped {pulls} days of pulls, {pushes} of pushes")
     checks = ProxyCheck.objects.filter(checked_at__lt=now - _KEEP_CHECKS).delete()[0]
+    died = Q(lease_until=None) | Q(lease_until__lt=now - _KEEP_CHECKS)
+    BlobFetch.objects.filter(died, wanted_at__lt=now - _KEEP_CHECKS).delete()
     figures.prune((now - _KEEP_PULLS).date())
     finished = arriving.mend()
     run.log(f"proxy projects: dropped {checks} checks, finished {finished} images")

@@ -297,6 +297,21 @@ def test_an_index_is_finished_though_its_image_came_in_a_crash(
     assert [edge.child.digest for edge in held.references.all()] == [image.digest]
 
 
+def test_what_a_process_that_died_was_fetching_is_forgotten(hub: Project) -> None:
+    now = timezone.now()
+    repository = Repository.objects.create(project=hub, path="library/app")
+    for hours, lease in ((25, 24.5), (25, -1), (1, 0.5)):
+        BlobFetch.objects.create(
+            repository=repository,
+            digest=digest_of(f"{hours} {lease}".encode()),
+            wanted_at=now - datetime.timedelta(hours=hours),
+            lease_until=now - datetime.timedelta(hours=lease),
+        )
+    _keep_house()
+    assert BlobFetch.objects.count() == 2
+    BlobFetch.objects.all().delete()
+
+
 @pytest.mark.parametrize("worth", [0, 2 << 20])
 def test_what_nobody_reads_any_more_is_fetched_only_if_it_is_nearly_here(
     upstream: Upstream,
