@@ -47,7 +47,7 @@ def test_it_tells_the_parts_and_whose_they_are(
         reclaimable_bytes=3 * 2**20,
         later_bytes=2 * 2**20,
         upload_bytes=0,
-        unknown_bytes=0,
+        unknown_bytes=2**20,
         disk_total=2**40,
         disk_free=2**39,
     )
@@ -55,10 +55,11 @@ def test_it_tells_the_parts_and_whose_they_are(
         project=team, exclusive_bytes=6 * 2**20, shared_bytes=2**20, trash_bytes=0
     )
     shown = text_of(signed_in(admin).get(PATH))
-    for number in (17, 7, 5, 3, 2, 6, 1):
+    for number in (18, 7, 5, 3, 2, 6, 1):
         assert size(number * 2**20) in shown
     assert "50 % taken" in shown
-    assert "41.2 %" in shown
+    assert "38.9 %" in shown
+    assert "damaged and set aside" in shown
     assert "team" in shown
 
 
