@@ -14,6 +14,7 @@ from portal.web import audit_words
 
 SENTENCES: dict[str, Promise] = {
     "create_artifact": _("{who} pushed {what}"),
+    "fetch_artifact": _("{who} fetched {what} from the upstream"),
     "copy_artifact": _("{who} copied {what} from {source}"),
     "import_repository": _("{who} imported {what} from {source}"),
     "create_tag": _("{who} tagged {what}"),
@@ -28,6 +29,7 @@ SENTENCES: dict[str, Promise] = {
     "delete_artifact_label": _("{who} took the label {label} off {what}"),
     "create_project": _("{who} made the project {what}"),
     "update_project": _("{who} changed the settings of {what}"),
+    "update_proxy_cache": _("{who} changed the settings of {what}"),
     "rename_project": _("{who} renamed the project {former} to {what}"),
     "delete_project": _("{who} deleted the project {what}"),
     "restore_project": _("{who} restored the project {what}"),
@@ -58,7 +60,7 @@ _OTHERWISE = _("{who}: {action}, {what}")
 KINDS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     "pushes": (
         _("Pushes and copies"),
-        ("create_artifact", "copy_artifact", "import_repository", "create_tag"),
+        ("create_artifact", "fetch_artifact", "copy_artifact", "import_repository", "create_tag"),
     ),
     "removals": (
         _("Deleted and restored"),

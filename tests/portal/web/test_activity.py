@@ -137,10 +137,13 @@ def test_each_filter(pushed: Cast, signed_in: SignedIn) -> None:
     client = signed_in(pushed.alice)
     members.add(pushed.team, user=pushed.mallory, role=Role.GUEST, actor=SYSTEM_ACTOR)
     cve_allowlist.replace(pushed.team, cve_ids=[], expires_at=None, actor=SYSTEM_ACTOR)
+    audit.record(SYSTEM_ACTOR, "fetch_artifact", "team/app:2", project=pushed.team)
     for kind, there, absent in (
         ("pushes", "bob pushed", "member"),
+        ("pushes", "Moorage fetched team/app:2 from the upstream", "member"),
         ("people", "team: mallory", "bob pushed"),
-        ("settings", "Tolerated vulnerabilities changed", "bob pushed"),
+        ("settings", "Tolerated vulnerabilities changed", "pushed"),
+        ("settings", "Tolerated vulnerabilities changed", "fetched"),
     ):
         page = said(text_of(client.get(HERE, {"kind": kind})))
         assert there in page
