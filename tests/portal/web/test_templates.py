@@ -65,3 +65,11 @@ def test_what_htmx_fetches_is_reached_without_it(path: Path) -> None:
             # this template or in the one that includes it.
             before = text[:start]
             assert before.count("<form") > before.count("</form>"), element
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_dates_are_written_for_who_is_looking(path: Path) -> None:
+    """``day`` and ``moment`` do; what programs read and what is named UTC is the same to all."""
+    text = re.sub(r"""datetime="[^"]*"|\|utc\|date:"[^"]*\"""", "", path.read_text())
+    # T is the name of the zone that they chose.
+    assert set(re.findall(r"""\|(?:date|time):["']([^"']*)""", text)) <= {"T"}
