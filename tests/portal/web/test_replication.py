@@ -269,6 +269,7 @@ def test_a_run_and_what_failed_of_it(
         ({"cron": "every night"}, "six fields"),
         ({"namespace": "Upper"}, "cannot be a namespace"),
         ({"remote": "999"}, "valid choice"),
+        ({"is_deleting": "on"}, "Deletions are copied by policies that run at each push"),
     ],
 )
 def test_a_policy_that_cannot_be_keeps_the_form(
