@@ -88,7 +88,7 @@ class Replication:
         now = timezone.now()
         for name, text, value in (
             ("waiting", "Changes that were heard of and not looked at.", lambda at: at.waiting),
-            ("waiting_seconds", "How long the first of them waits.", lambda at: _since(now, at.since)),
+            ("waiting_seconds", "How long the first one waits.", lambda at: _since(now, at.since)),
             (
                 "success_age_seconds",
                 "How long ago the last run began that copied everything.",
