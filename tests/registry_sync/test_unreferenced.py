@@ -20,7 +20,7 @@ from tests.factories import (
     make_repository,
     push_image,
 )
-from tests.registry_sync.collecting import Shelf, collect, pass_time
+from tests.registry_sync.collecting import Shelf, collect, discard, pass_time
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +49,20 @@ def test_what_images_use_and_what_is_in_the_trash_does_not_count(app: Repository
     gone = make_image()
     push_image(app, gone, "gone")
     trash.delete_artifact(app, gone.digest, actor=SYSTEM_ACTOR)
+    assert unreferenced.count(app.project_id) == 0
+
+
+def test_what_a_purge_dropped_counts_until_it_is_collected(
+    tmp_path: Path, settings: Any, app: Repository
+) -> None:
+    settings.MOORAGE_STORAGE_ROOT = tmp_path
+    image = Shelf(tmp_path).push(app)
+    assert unreferenced.count(app.project_id) == 0
+    discard(app, image.digest)
+    sent = len(image.content) + sum(len(content) for content in image.blobs)
+    assert unreferenced.count(app.project_id) == sent
+    pass_time()
+    collect()
     assert unreferenced.count(app.project_id) == 0
 
 
