@@ -171,17 +171,21 @@ class Stacks:
 
 def push_columns(days: Sequence[PushesOfDay]) -> Stacks:
     """Lay days of pushes out side by side, the robots' part upon the people's."""
-    most = max((day.count for day in days), default=0)
+    return stacks([(day.day, day.count - day.by_robots, day.by_robots) for day in days])
+
+
+def stacks(days: Sequence[tuple[datetime.date, int, int]]) -> Stacks:
+    """Lay days out side by side, each with its upper part upon the lower; the most is 100 high."""
+    most = max((lower + upper for _day, lower, upper in days), default=0)
     step = 100 / max(1, len(days))
     found = []
-    for number, day in enumerate(days):
-        people = day.count - day.by_robots
-        low, high = (round(100 * part / most, 2) if most else 0 for part in (people, day.by_robots))
+    for number, (day, lower, upper) in enumerate(days):
+        low, high = (round(100 * part / most, 2) if most else 0 for part in (lower, upper))
         x, width = round(number * step, 3), round(step * 0.7, 3)
         tops = round(100 - low, 2), round(100 - low - high, 2)
-        found.append(Stack(day.day, people, day.by_robots, x, width, tops[0], low, tops[1], high))
-    robots = sum(day.by_robots for day in days)
-    return Stacks(found, sum(day.count for day in days) - robots, robots, most)
+        found.append(Stack(day, lower, upper, x, width, tops[0], low, tops[1], high))
+    lowers, uppers = sum(one.lower for one in found), sum(one.upper for one in found)
+    return Stacks(found, lowers, uppers, most)
 
 
 @dataclass(frozen=True, slots=True)

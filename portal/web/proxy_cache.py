@@ -1,8 +1,5 @@
 """The pages of projects that another registry fills: making one, its bounds, its figures."""
 
-import datetime
-from dataclasses import dataclass
-
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -18,13 +15,13 @@ from accounts.errors import BadRequest, Conflict
 from accounts.models import Project
 from accounts.principals import Actor, Principal
 from portal.web.access import actor_of, page, principal_of, visible_project
+from portal.web.charts import stacks
 from portal.web.forms import ProjectForm
 from portal.web.project_tabs import frame
 from registry_sync import remote_registries, retention_policies
 from registry_sync.adapters import ADAPTERS
 from registry_sync.models import RemoteRegistry
 from registry_sync.proxy_cache import figures, projects
-from registry_sync.proxy_cache.figures import Figures
 from registry_sync.proxy_cache.projects import Changes
 from registry_sync.remote_registries import Address
 
@@ -220,20 +217,6 @@ def settings(request: HttpRequest, project: str) -> HttpResponse:
 # --- Figures --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One day of the chart: what came from here and what from there, in per cent of the most."""
-
-    day: datetime.date
-    figures: Figures
-    x: float
-    width: float
-    saved_y: float
-    saved_height: float
-    fetched_y: float
-    fetched_height: float
-
-
 def overview(project: Project, own: frozenset[str]) -> dict[str, object]:
     """Return what the overview shows of a proxy project; nothing for a project of one's own.
 
@@ -243,6 +226,7 @@ def overview(project: Project, own: frozenset[str]) -> dict[str, object]:
     if cache is None:
         return {}
     days = figures.by_day(project.pk)
+    columns = stacks([(day, one.saved_bytes, one.fetched_bytes) for day, one in days])
     total = figures.of_project(project.pk)
     budget = figures.budget(cache.remote_id)
     now = timezone.now()
@@ -251,23 +235,9 @@ def overview(project: Project, own: frozenset[str]) -> dict[str, object]:
         "may_see_upstream": "metadata:read" in own,
         "proxy_total": total,
         "proxy_ratio": None if total.hit_ratio is None else round(100 * total.hit_ratio),
-        "proxy_days": _columns(days),
+        "proxy_days": list(zip(columns.days, [one for _day, one in days], strict=True)),
         "proxy_sent": total.saved_bytes + total.fetched_bytes,
         "budget": budget,
         "budget_hours": round(budget.window / 3600) if budget.window else 0,
         "is_blocked": budget.blocked_until is not None and budget.blocked_until > now,
     }
-
-
-def _columns(days: list[tuple[datetime.date, Figures]]) -> list[Day]:
-    """Stack what was fetched on what was saved, the highest day reaching the top."""
-    most = max((one.saved_bytes + one.fetched_bytes for _day, one in days), default=0)
-    step = 100 / max(1, len(days))
-    found = []
-    for number, (day, one) in enumerate(days):
-        saved = round(100 * one.saved_bytes / most, 2) if most else 0.0
-        fetched = round(100 * one.fetched_bytes / most, 2) if most else 0.0
-        x, width = round(number * step, 3), round(step * 0.7, 3)
-        saved_y, fetched_y = round(100 - saved, 2), round(100 - saved - fetched, 2)
-        found.append(Day(day, one, x, width, saved_y, saved, fetched_y, fetched))
-    return found

@@ -1,5 +1,7 @@
 """Pages of projects that another registry fills."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -176,6 +178,10 @@ class TestProject:
         )
         page = text_of(signed_in(cast.admin).get("/p/hub/-/overview"))
         assert "75<small>%</small>" in page
+        # What was fetched stands on what was saved, and the day has the chart's whole height.
+        assert re.search(r'y="25\.0%" width="[0-9.]+%" height="75\.0%"', page)
+        assert re.search(r'y="0\.0%" width="[0-9.]+%" height="25\.0%"', page)
+        assert page.count("<td") >= 30 * 7
         assert '<span class="mo-stat-value">76</span>' in page
         assert "pulls left of 100 in 6 hours" in page
         assert "it answered 502" in page
