@@ -30,6 +30,7 @@ from registry_sync.leases import LeaseLostError
 from registry_sync.models import AbsentPart, BlobFetch, ProxyCache, Repository, RepositoryBlob
 from registry_sync.proxy_cache import arriving, upstreams
 from registry_sync.proxy_cache.turns import Turns
+from registry_sync.proxy_cache.upstreams import BrokenError
 from registry_sync.upstream import registry
 
 logger = logging.getLogger(__name__)
@@ -49,12 +50,12 @@ _STALL_SECONDS = 70.0
 MAX_BLOB_BYTES = 1 << 40
 
 
-class BrokenError(RegistryError):
-    """The upstream's bytes broke off or are others; nothing of them is kept."""
-
-
 class TooManyError(RegistryError):
     """As many blobs are fetched already as may be at a time."""
+
+
+class UnwantedError(Exception):
+    """Nobody reads it any more: it is given up, which is no fault of the upstream."""
 
 
 @dataclass(slots=True)
@@ -226,11 +227,14 @@ def _claim(repository: Repository, digest: str) -> BlobFetch | None:
 # --- The thread -----------------------------------------------------------------------------------
 
 
+_EXPECTED = (RegistryError, BlobMissingError, DomainError, LeaseLostError, UnwantedError, OSError)
+
+
 def _run(fetch: Fetch, lease: BlobFetch) -> None:
     problem: Exception | None = None
     try:
         _fetch(fetch, lease)
-    except (RegistryError, BlobMissingError, DomainError, LeaseLostError, OSError) as error:
+    except _EXPECTED as error:
         logger.warning("%s was not fetched: %s", fetch.digest, error)
         problem = error
     except Exception as error:
@@ -342,7 +346,7 @@ def _require_wanted(fetch: Fetch, lease: BlobFetch) -> None:
     with fetch.changed:
         if not fetch.readers:
             # Said under the lock: who comes now begins anew and joins nothing that ends.
-            fetch.problem = BrokenError("nobody waits for it any more")
+            fetch.problem = UnwantedError("nobody waits for it any more")
             raise fetch.problem
 
 

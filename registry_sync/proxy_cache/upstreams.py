@@ -49,6 +49,10 @@ class UpstreamBusyError(RegistryError):
         self.seconds = seconds
 
 
+class BrokenError(RegistryError):
+    """Its bytes broke off or are others than was said; nothing of them is kept."""
+
+
 def name_of(cache: ProxyCache, path: str) -> str:
     """Return what the upstream calls a repository; Docker Hub's own have no namespace in names."""
     if cache.remote.kind == "docker-hub" and "/" not in path:
@@ -82,7 +86,7 @@ def asking(cache: ProxyCache) -> Iterator[RemoteClient]:
     except RegistryError as error:
         if last and last[0].status_code == 429:
             raise _blocked(cache, last[0]) from error
-        if isinstance(error, (RegistryUnavailableError, RegistryRejectedError)):
+        if isinstance(error, (RegistryUnavailableError, RegistryRejectedError, BrokenError)):
             _failed(cache, error)
         raise
     else:

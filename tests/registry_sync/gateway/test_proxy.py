@@ -27,6 +27,7 @@ from registry_sync.models import (
 )
 from registry_sync.proxy_cache import fetching, figures, projects
 from registry_sync.proxy_cache.turns import Turns
+from registry_sync.proxy_cache.upstreams import BrokenError
 from tests.factories import digest_of, make_image, make_index
 from tests.fakes import FakeRegistry
 from tests.registry_sync.gateway.conftest import Caller, Sign, error_of, pull, whole
@@ -127,10 +128,11 @@ def test_other_bytes_than_promised_are_not_kept(
     upstream.blobs[digest] = change(layer)
     assert puller.get("hub/library/app/manifests/1").status_code == 200
     answer = puller.get(f"hub/library/app/blobs/{digest}")
-    with pytest.raises(fetching.BrokenError):
+    with pytest.raises(BrokenError):
         whole(answer)
     until(lambda: not BlobFetch.objects.exists())
     assert digest not in registry.blobs
+    assert figures.budget(RemoteRegistry.objects.get().pk).is_failing
     upstream.blobs[digest] = layer
     assert whole(puller.get(f"hub/library/app/blobs/{digest}")) == layer
 

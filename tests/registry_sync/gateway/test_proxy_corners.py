@@ -25,7 +25,7 @@ from registry_sync.models import (
     State,
     Tag,
 )
-from registry_sync.proxy_cache import fetching, projects, upstreams
+from registry_sync.proxy_cache import fetching, figures, projects, upstreams
 from registry_sync.proxy_cache.turns import Turns
 from tests.factories import Image, digest_of, make_artifact, make_image, make_index
 from tests.fakes import FakeRegistry
@@ -238,7 +238,7 @@ def test_a_blob_that_only_another_project_has_is_fetched(
     # The upstream says that it has it, and does not: nothing of the first project is given away.
     digest = digest_of(base)
     held = upstream.blobs.pop(digest)
-    with pytest.raises(fetching.BrokenError):
+    with pytest.raises(upstreams.BrokenError):
         whole(caller.get(f"hub2/library/app/blobs/{digest}"))
     until(lambda: not BlobFetch.objects.exists())
     upstream.blobs[digest] = held
@@ -332,6 +332,7 @@ def test_what_nobody_reads_any_more_is_fetched_only_if_it_is_nearly_here(
     gate.set()
     until(lambda: not BlobFetch.objects.exists())
     assert (digest in registry.blobs) == is_kept
+    assert not figures.budget(RemoteRegistry.objects.get().pk).is_failing
     assert fetching._fetches == {}
     # Whoever comes then gets it.
     upstream.instead = lambda _asked: None
