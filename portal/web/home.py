@@ -135,6 +135,8 @@ def _first_run(
 
 def _where_to_push(principal: Principal, projects: QuerySet[Project]) -> Project | None:
     """Return the first project into which this person may push."""
+    # Into those that another registry fills nobody pushes.
+    projects = projects.filter(is_proxy=False)
     if principal.is_administrator:
         return projects.order_by("pk").first()
     memberships = ProjectMember.objects.filter(

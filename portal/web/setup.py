@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -104,7 +104,7 @@ def close(request: HttpRequest) -> HttpResponse:
 
 def _done(request: HttpRequest) -> dict[str, bool]:
     has_images = Tag.objects.filter(artifact__isnull=False).exists()
-    own = Project.objects.alive().exclude(name=users.FIRST_PROJECT)
+    own = _pushable().exclude(name=users.FIRST_PROJECT)
     return {
         "account": not _has_first_password(user_of(request)),
         "address": setup_checks.is_address_right(request),
@@ -152,7 +152,7 @@ def _project(request: HttpRequest, around: dict[str, object]) -> HttpResponse:
             form.tell(error)
         else:
             return redirect(f"{reverse('setup')}?step=push&project={project.name}")
-    there = Project.objects.alive().order_by("-pk")[:_SHOWN_PROJECTS]
+    there = _pushable().order_by("-pk")[:_SHOWN_PROJECTS]
     context = around | {"form": form, "projects": there}
     status = 422 if request.method == "POST" else 200
     return render(request, "setup/index.html", context, status=status)
@@ -186,9 +186,14 @@ def _push(request: HttpRequest, around: dict[str, object]) -> HttpResponse:
     return render(request, "setup/index.html", context)
 
 
+def _pushable() -> QuerySet[Project]:
+    """Return the projects into which one pushes: those that no other registry fills."""
+    return Project.objects.alive().filter(is_proxy=False)
+
+
 def _where_to_push(request: HttpRequest) -> Project | None:
     """Return the project that was chosen, else the newest."""
-    there = Project.objects.alive()
+    there = _pushable()
     asked = there.filter(name=request.GET.get("project", "").replace("\0", "")).first()
     return asked or there.order_by("-pk").first()
 

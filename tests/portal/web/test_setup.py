@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import first_run
+from accounts import first_run, projects
 from accounts.models import AuditEntry, Project, User
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import blobs
@@ -126,6 +126,21 @@ def test_the_project_step(cast: Cast, signed_in: SignedIn) -> None:
     assert "docker push testserver/shop/alpine:3.22" in page
     assert "podman login" in text_of(client.get("/setup?step=push&project=shop&tool=podman"))
     assert client.get("/setup?step=push&project=%00").status_code == 200
+
+
+def test_nobody_is_told_to_push_to_a_project_that_another_registry_fills(
+    cast: Cast, signed_in: SignedIn
+) -> None:
+    projects.create(name="hub", owner=cast.admin, is_proxy=True, actor=SYSTEM_ACTOR)
+    client = signed_in(cast.admin)
+    for path in ("/setup?step=push", "/setup?step=push&project=hub"):
+        page = text_of(client.get(path))
+        assert "docker push testserver/" in page
+        assert "docker push testserver/hub/" not in page
+    assert "project=hub" not in text_of(client.get("/setup?step=project"))
+    Project.objects.exclude(name="hub").update(deleted_at="2026-01-01T00:00:00Z")
+    assert "No project to push to yet" in text_of(client.get("/setup?step=push"))
+    assert "docker push testserver/hub/" not in text_of(client.get("/"))
 
 
 def test_without_any_project_it_says_so(cast: Cast, signed_in: SignedIn) -> None:
