@@ -47,6 +47,10 @@ class SourceBrokenError(RegistryError):
 class RemoteRegistry(SourceRegistry):
     """A registry that is read and written; for one thread."""
 
+    # Whether it is looked at by the right to push, which is wanted next: one token fewer. Who only
+    # reads asks for none, for there are registries that give strangers nothing then.
+    is_sending = False
+
     def ping(self) -> None:
         """Ask whether it is a registry and lets us in.
 
@@ -68,7 +72,7 @@ class RemoteRegistry(SourceRegistry):
         """Return the digest a tag points to, empty where there is no such tag. One request."""
         path = f"/v2/{repository}/manifests/{quote(tag)}"
         headers = {"Accept": ", ".join(sorted(types))}
-        with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
+        with self._ask("HEAD", path, self._looking(repository), headers=headers) as response:
             if response.status_code == 404:
                 return ""
             self._require(response, 200)
@@ -259,10 +263,13 @@ class RemoteRegistry(SourceRegistry):
 
     # --- Requests ---------------------------------------------------------------------------------
 
+    def _looking(self, repository: str) -> str:
+        return _scope(repository) if self.is_sending else f"repository:{repository}:pull"
+
     def _is_there(self, path: str, repository: str, headers: dict[str, str] | None = None) -> bool:
 
         def head() -> bool:
-            with self._ask("HEAD", path, _scope(repository), headers=headers) as response:
+            with self._ask("HEAD", path, self._looking(repository), headers=headers) as response:
                 if response.status_code == 404:
                     return False
                 # A registry on object storage answers with where the bytes are.

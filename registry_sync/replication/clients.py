@@ -19,15 +19,20 @@ _lock = threading.Lock()
 
 @contextmanager
 def borrowed(
-    address: Address, *, via: str = "", pause: Callable[[float], None] = time.sleep
+    address: Address,
+    *,
+    via: str = "",
+    pause: Callable[[float], None] = time.sleep,
+    is_sending: bool = False,
 ) -> Iterator[ManagedRegistry]:
     """Give a client for one thread, as long as it needs it.
 
-    ``pause`` is how it waits for the registry's sake; ``via`` as for ``client_of``.
+    ``pause`` is how it waits for the registry's sake; ``via`` as for ``client_of``, ``is_sending``
+    as the client says.
     """
     key = (address, via)
     client = _taken(key) or remote_registries.client_of(address, via=via)
-    client.pause = pause
+    client.pause, client.is_sending = pause, is_sending
     yield client
     # Only what came to a good end: of the others nobody knows what is on their connections.
     with _lock:

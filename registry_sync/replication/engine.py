@@ -152,7 +152,7 @@ def _send(policy: ReplicationPolicy, run: Run) -> None:
     meter, via = Meter(policy.speed_limit), str(given.get("via", ""))
     # A first attempt at what the plan did not find there.
     is_fresh = bool(given.get("is_fresh")) and run.task.attempts + run.task.takeovers <= 1
-    with clients.borrowed(address, via=via, pause=meter.pause) as client:
+    with clients.borrowed(address, via=via, pause=meter.pause, is_sending=True) as client:
         client.prepare(destination)
         run.progress(total=artifact.size, unit="bytes")
         sender = Sender(policy, address, destination, run, meter, client, via, is_fresh)

@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from base64 import b64encode
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -78,6 +79,33 @@ def test_bytes_go_to_no_other_host(server: Server, evil: Server, place: str) -> 
     with pytest.raises(RegistryUnavailableError, match="another host"):
         server.client().put_blob("a/b", DIGEST, len(CONTENT), opener(CONTENT))
     assert evil.asked == []
+
+
+def test_who_only_looks_asks_for_no_right_to_push(server: Server) -> None:
+    """GHCR gives strangers no token at all where they want that too."""
+    scopes: list[str] = []
+
+    def answer(asked: Asked) -> Answer:
+        place, _mark, query = asked.path.partition("?")
+        if place == "/token":
+            scopes.extend(parse_qs(query)["scope"])
+            return (403, {}, b"") if "push" in query else (200, {}, b'{"token": "t"}')
+        if not asked.authorization:
+            return 401, challenge(f"{server.url}/token"), b""
+        return 200, {"Docker-Content-Digest": DIGEST}, b'{"manifests": []}'
+
+    server.answer = answer
+    client = server.client()
+    assert client.tagged_digest("a/b", "v1", types=IMAGE_TYPES) == DIGEST
+    assert client.has_manifest("a/b", DIGEST, types=IMAGE_TYPES)
+    assert client.has_blob("a/b", DIGEST)
+    assert client.referrers("a/b", DIGEST) == []
+    assert scopes == ["repository:a/b:pull"]
+    # Who sends asks for both at once.
+    client.is_sending = True
+    with pytest.raises(RegistryRejectedError):
+        client.has_blob("a/b", DIGEST)
+    assert scopes[1:] == ["repository:a/b:pull,push"]
 
 
 # --- Trouble --------------------------------------------------------------------------------------
