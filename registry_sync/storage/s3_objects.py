@@ -29,8 +29,9 @@ QUARANTINE_SECONDS = 2.0 * _READ_SECONDS
 # A deletion by key alone is sent so soon after the copy, or not at all.
 FRESH_SECONDS = 30.0
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion", "NoSuchUpload"})
-# So many are copied at most before they are deleted by key alone.
+# So many are copied at most before they are deleted by key alone; fewer where that takes longer.
 _STRETCH = 25
+_STRETCH_SECONDS = 2.0
 # One request copies at most 5 GiB.
 _COPY = TransferConfig(multipart_threshold=4 * 2**30, multipart_chunksize=2**30)
 # Of what a service lists and deletes at once.
@@ -175,17 +176,21 @@ class Objects:
         What is not there is no error.
         """
         size = PAGE if self.has_versions else _STRETCH
-        for start in range(0, len(moves), size):
-            began = time.monotonic()
-            copied = [
-                named
-                for source, target in moves[start : start + size]
-                if (named := self._copied(source, target)) is not None
-            ]
-            if self.has_versions:
-                self.delete(copied)
-            elif copied:
-                self._delete_fresh(copied, began)
+        copied, began = list[dict[str, str]](), time.monotonic()
+        for source, target in moves:
+            if len(copied) >= size or time.monotonic() - began > _STRETCH_SECONDS:
+                self._delete_copied(copied, began)
+                copied, began = [], time.monotonic()
+            named = self._copied(source, target)
+            if named is not None:
+                copied.append(named)
+        self._delete_copied(copied, began)
+
+    def _delete_copied(self, copied: list[dict[str, str]], began: float) -> None:
+        """Delete what was copied since; what a bucket has from before it had versions, by key."""
+        self.delete([named for named in copied if "VersionId" in named])
+        if by_key := [named for named in copied if "VersionId" not in named]:
+            self._delete_fresh(by_key, began)
 
     def _copied(self, source: str, target: str) -> dict[str, str] | None:
         """Copy an object; return what names exactly that one, or None where none is."""

@@ -73,6 +73,37 @@ def test_without_versions_who_stood_still_deletes_nothing(
     assert storage.read(DIGEST, limit=100) == CONTENT
 
 
+class SlowClock:
+    """Time that goes by only while something is copied."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """Return the seconds since the start."""
+        return self.now
+
+
+def test_without_versions_many_large_blobs_are_moved_one_after_the_other(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = service.bucket()
+    client, storage, clock = service.client(), S3Storage(bucket), SlowClock()
+    digests = [digest_of(bytes([number])) for number in range(4)]
+    for digest in digests:
+        client.put_object(Bucket=bucket.name, Key=storage._blob(digest), Body=CONTENT)
+    copy = Objects.copy
+
+    def slowly(self: Objects, source: str, target: str, *, version: str = "") -> None:
+        clock.now += s3_objects.FRESH_SECONDS - 5
+        copy(self, source, target, version=version)
+
+    monkeypatch.setattr(Objects, "copy", slowly)
+    monkeypatch.setattr(s3_objects, "time", clock)
+    storage.set_aside(TOKEN, dict.fromkeys(digests, ()), with_bytes=True)
+    assert [storage.size(digest) for digest in digests] == [None] * 4
+    assert len(list(storage.set_aside_bytes())) == 4
+
+
 def test_without_versions_a_deletion_without_an_answer_is_waited_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
