@@ -30,6 +30,7 @@ _NO_ACTIVITY = (
     "confirm_password",
     "close_first_run",
     "update_page",
+    "update_preferences",
     "report_in_use",
     "create_token",
     "delete_token",
