@@ -18,7 +18,6 @@ from accounts.roles import Role
 
 _MAX_BYTES = 2**63 - 1
 MAX_TRASH_DAYS = 365
-DEFAULT_TRASH_DAYS = 7
 # How long pulls by a former name work, where the one who renames says nothing else.
 ALIAS_DAYS = 30
 MAX_ALIAS_DAYS = 365
@@ -55,18 +54,11 @@ def create(
     limit = configuration.default_storage_limit() if storage_limit is None else storage_limit
     _require_limit(limit)
     _require_unreserved(name)
+    project = Project(name=name, is_public=is_public, storage_limit=limit, is_proxy=is_proxy)
+    if is_proxy:
+        project.trash_days = 0
     try:
-        return _create(
-            Project(
-                name=name,
-                is_public=is_public,
-                storage_limit=limit,
-                is_proxy=is_proxy,
-                trash_days=0 if is_proxy else DEFAULT_TRASH_DAYS,
-            ),
-            owner=owner,
-            actor=actor,
-        )
+        return _create(project, owner=owner, actor=actor)
     except IntegrityError as error:
         # Two at once: the database's constraint decided.
         raise Conflict(_("A project of this name exists."), field="name") from error
