@@ -56,7 +56,7 @@ def test_docker(mirrored: Mirrored, tmp_path: Path) -> None:
         run(*command, "pull", image)
         told = json.loads(run(*command, "image", "inspect", image))[0]
         assert told["RepoTags"] == [image]
-        # What is in the mirror's own project and not behind it stays out of reach.
+        # What is not behind it either is not found.
         fails(*command, "pull", unique("nothing"))
     fetched = mirrored.fetched(image.partition(":")[0])
     assert len(fetched) == len(set(fetched)) > 0
