@@ -114,7 +114,7 @@ def test_projects_that_one_may_not_see_are_not_there(
     assert "Moorage made the user mallory" in page
 
 
-def test_sign_ins_refusals_and_preferences_are_nobodys_matter(cast: Cast, signed_in: SignedIn) -> None:
+def test_what_is_nobody_elses_matter_is_not_told(cast: Cast, signed_in: SignedIn) -> None:
     actor = Actor(Principal("user", "alice", cast.alice.pk), request_id="r2")
     audit.record(actor, "login_user", "alice")
     audit.record_refusal(actor, "update_page", "/p/team", reason="no")
