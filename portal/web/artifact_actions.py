@@ -115,7 +115,8 @@ def copy(request: HttpRequest, project: str, path: str, digest: str) -> HttpResp
 
 
 def _suggestions(request: HttpRequest) -> list[str]:
-    allowed = projects_where(principal_of(request), "artifact:create").filter(is_read_only=False)
+    allowed = projects_where(principal_of(request), "artifact:create")
+    allowed = allowed.filter(is_read_only=False, is_proxy=False)
     return list(allowed.order_by("name").values_list("name", flat=True)[:_SUGGESTIONS])
 
 

@@ -3,6 +3,7 @@
 import pytest
 from pytest_django import Settings
 
+from accounts import projects
 from accounts.crypto import ensure_keys
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import labels, upstream
@@ -36,9 +37,14 @@ def app(cast: Cast, registry: FakeRegistry) -> Repository:
 
 
 def test_an_image_is_copied(cast: Cast, app: Repository, signed_in: SignedIn) -> None:
+    projects.create(name="hub", owner=cast.bob, is_proxy=True, actor=SYSTEM_ACTOR)
+    projects.create(name="own", owner=cast.bob, actor=SYSTEM_ACTOR)
     client = signed_in(cast.bob)
     page = text_of(client.get(f"{PAGE}/copy"))
     assert 'value="team/app"' in page
+    # Where one may push; into a project that another registry fills nobody does.
+    assert 'value="own/app"' in page
+    assert 'value="hub/app"' not in page
     assert 'value="1.0"' in page
     answer = client.post(f"{PAGE}/copy", {"destination": "team/web/other", "tags": "a b"})
     assert answer.headers["Location"] == f"/p/team/web/other/-/images/{IMAGE.digest}"
