@@ -1,4 +1,4 @@
-"""Reads somebody else's registry (OCI distribution-spec 1.1), to take over what it holds."""
+"""Reads somebody else's registry (OCI distribution-spec 1.1, "Pulling" and "Content Discovery")."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class _NoListThereError(Exception):
 
 
 class SourceRegistry:
-    """A registry at one address, named by this machine's operator; for one thread."""
+    """A registry at one address, as far as it is read; for one thread."""
 
     # How it waits: a job looks up meanwhile, whether it is to stop.
     pause: Callable[[float], None] = staticmethod(time.sleep)
@@ -87,17 +87,6 @@ class SourceRegistry:
         """Return a repository's tags."""
         path = f"/v2/{repository}/tags/list?n={_PAGE}"
         return list(self._names(path, "tags", f"repository:{repository}:pull"))
-
-    def digest(self, repository: str, reference: str, *, types: frozenset[str]) -> str | None:
-        """Return a manifest's digest, or None where it is absent."""
-        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
-        accept = {"Accept": ", ".join(sorted(types))}
-        scope = f"repository:{repository}:pull"
-        with self._get(path, scope, method="HEAD", headers=accept) as response:
-            if response.status_code == 404:
-                return None
-            self._expect(response)
-            return response.headers.get("Docker-Content-Digest")
 
     def manifest(
         self, repository: str, reference: str, *, types: frozenset[str], limit: int

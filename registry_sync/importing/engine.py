@@ -14,7 +14,7 @@ from accounts.models.projects import PROJECT_NAME_PATTERN, RESERVED_PROJECT_NAME
 from accounts.principals import Actor
 from registry_sync import catalog, reports, transactions
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
-from registry_sync.client.source import SourceRegistry
+from registry_sync.client.remote import RemoteRegistry
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.importing import rows
@@ -58,7 +58,7 @@ def parameters_of(terms: Terms) -> dict[str, Any]:
             raise BadRequest(str(error), field="project") from error
     if terms.source != STORAGE:
         try:
-            SourceRegistry(terms.source)
+            RemoteRegistry(terms.source)
         except ValueError as error:
             raise BadRequest(str(error), field="source") from error
     return {
@@ -107,7 +107,7 @@ def _source(given: dict[str, Any]) -> Source:
         except (OSError, UnicodeDecodeError) as error:
             raise NotFound("the file with the password cannot be read") from error
     return RegistrySource(
-        SourceRegistry(given["source"], username=given["username"], password=password)
+        RemoteRegistry(given["source"], username=given["username"], password=password)
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from registry_sync.client.source import SourceRegistry
+from registry_sync.client.remote import RemoteRegistry
 from registry_sync.manifests import (
     IMAGE_TYPES,
     INDEX_TYPES,
@@ -97,7 +97,7 @@ class StorageSource:
 class RegistrySource:
     """A registry that answers."""
 
-    def __init__(self, registry: SourceRegistry) -> None:
+    def __init__(self, registry: RemoteRegistry) -> None:
         """``registry`` is read by one thread."""
         self._registry = registry
 
@@ -109,8 +109,7 @@ class RegistrySource:
         """Return the tags; what has none is found only through an index."""
         tags: dict[str, tuple[str, datetime.datetime | None]] = {}
         for tag in self._registry.tags(repository):
-            digest = self._registry.digest(repository, tag, types=_TYPES)
-            if digest is not None:
+            if digest := self._registry.tagged_digest(repository, tag, types=_TYPES):
                 tags[tag] = (digest, None)
         return Pointers(tags, {digest: None for digest, _at in tags.values()})
 

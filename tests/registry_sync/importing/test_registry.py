@@ -21,13 +21,14 @@ from tests.factories import Image, digest_of, make_image, make_index
 from tests.fakes import FakeRegistry
 from tests.registry_sync.importing.conftest import Import
 from tests.registry_sync.plain_storage import put_image
+from tests.registry_sync.strange_registry import served
 
 pytestmark = pytest.mark.django_db
 URL = "http://plain.example.com:5000"
 
 
 class PlainRegistry:
-    """Somebody else's registry, with the surface of ``SourceRegistry``."""
+    """Somebody else's registry, with the surface of ``RemoteRegistry``."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -49,8 +50,8 @@ class PlainRegistry:
     def tags(self, name: str) -> list[str]:
         return list(self.pointers[name])
 
-    def digest(self, name: str, tag: str, *, types: frozenset[str]) -> str | None:
-        return self.pointers[name].get(tag)
+    def tagged_digest(self, name: str, tag: str, *, types: frozenset[str]) -> str:
+        return self.pointers[name].get(tag, "")
 
     def manifest(
         self, name: str, digest: str, *, types: frozenset[str], limit: int
@@ -217,3 +218,16 @@ def test_where_requests_may_go(address: str, *, trusted: bool, public: bool) -> 
     found = ip_address(address)
     assert OPERATOR.allows(found) == trusted
     assert Reach().allows(found) == public
+
+
+def test_a_tag_is_taken_over_where_the_registry_does_not_say_its_digest() -> None:
+    image = make_image("one")
+    listed = b'{"tags": ["v1"]}'
+    for server in served():
+        server.answer = lambda asked: (
+            (200, {}, listed)
+            if "/tags/list" in asked.path
+            else (200, {"Content-Type": image.media_type}, image.content)
+        )
+        pointers = RegistrySource(server.client()).pointers("a/b")
+        assert pointers.tags == {"v1": (image.digest, None)}
