@@ -81,6 +81,11 @@ def subject_of_tag(name: str) -> str:
     return f"sha256:{found[1]}" if found else ""
 
 
+def tool_tags(digest: str) -> list[str]:
+    """Return the tags by which cosign ties something to a digest."""
+    return [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
+
+
 def accessories_among(
     repository_ids: Collection[int], digests: Collection[str]
 ) -> Mapping[Place, list[Accessory]]:
@@ -94,7 +99,7 @@ def accessories_among(
     for artifact in live.filter(subject_digest__in=digests):
         place = artifact.repository_id, artifact.subject_digest
         found[place][artifact.pk] = Accessory(artifact, artifact.subject_digest)
-    names = [f"{digest.replace(':', '-')}.{end}" for digest in digests for end in SUFFIXES]
+    names = [name for digest in digests for name in tool_tags(digest)]
     tags = Tag.objects.filter(repository_id__in=repository_ids, name__in=names)
     tags = tags.filter(artifact__isnull=False, artifact__trash_entry=None)
     tags = tags.select_related("artifact").defer("artifact__config", "artifact__annotations")

@@ -8,7 +8,7 @@ from accounts.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import catalog, copying, upstream
-from registry_sync.accessories import SUFFIXES
+from registry_sync.accessories import tool_tags
 from registry_sync.blobs import BlobMissingError
 from registry_sync.client.managed import ManagedRegistry
 from registry_sync.importing.carry import carry
@@ -99,7 +99,7 @@ def _bring_attached(fetcher: Fetcher, name: str, repository: Repository, digest:
         found = _undeleted(repository, fetcher.client.referrers(name, subject))
         if len(seen.union(found)) > copying.MAX_ARTIFACTS:
             raise Conflict(f"more than {copying.MAX_ARTIFACTS} artifacts belong to {digest}")
-        for tag in _tool_tags(subject):
+        for tag in tool_tags(subject):
             attached = fetcher.client.tagged_digest(name, tag, types=TYPES)
             if attached and _undeleted(repository, [attached]):
                 count += _bring(fetcher, name, repository, attached)
@@ -134,10 +134,6 @@ def _here(repository: Repository, digest: str) -> Artifact:
     if artifact is None:
         raise NotFound(f"{digest} was deleted here meanwhile")
     return artifact
-
-
-def _tool_tags(digest: str) -> list[str]:
-    return [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
 
 
 def _repository(destination: str, run: Run) -> Repository:

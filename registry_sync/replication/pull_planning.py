@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.errors import BadRequest
 from accounts.scopes import is_repository_name
 from registry_sync import manifests
-from registry_sync.accessories import SUFFIXES, subject_of_tag
+from registry_sync.accessories import subject_of_tag, tool_tags
 from registry_sync.client.managed import Described, ManagedRegistry, UnableError
 from registry_sync.copying import MAX_ARTIFACTS
 from registry_sync.manifests import MAX_MANIFEST_BYTES, Manifest, ManifestError
@@ -152,8 +152,7 @@ class _Attached:
 
         One that was moved here since it came (an image that was signed here too) is not.
         """
-        beginning = artifact.digest.replace(":", "-")
-        for tag in sorted({f"{beginning}.{suffix}" for suffix in SUFFIXES} & self.tags):
+        for tag in self.tags.intersection(tool_tags(artifact.digest)):
             digest = self.client.tagged_digest(self.name, tag, types=TYPES)
             if digest and not self._was_here(artifact.repository_id, tag, digest):
                 return True
