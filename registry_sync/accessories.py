@@ -18,7 +18,7 @@ from registry_sync.models import Artifact, Repository, Tag
 Place = tuple[int, str]
 
 # How the tags end that cosign ties to a digest.
-SUFFIXES = ("sig", "att", "sbom")
+_SUFFIXES = ("sig", "att", "sbom")
 _TOOL_TAG = re.compile(r"sha256-([0-9a-f]{64})(?:\.(.*))?")
 # The same for the database: the first condition lets it use an index.
 TOOL_TAG = Q(name__startswith="sha256-") & Q(name__regex=r"^sha256-[0-9a-f]{64}(\..*)?$")
@@ -83,7 +83,7 @@ def subject_of_tag(name: str) -> str:
 
 def tool_tags(digest: str) -> list[str]:
     """Return the tags by which cosign ties something to a digest."""
-    return [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
+    return [f"{digest.replace(':', '-')}.{suffix}" for suffix in _SUFFIXES]
 
 
 def accessories_among(

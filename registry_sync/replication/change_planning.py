@@ -14,7 +14,7 @@ from registry_sync.models import (
     Tag,
 )
 from registry_sync.remote_registries import Address
-from registry_sync.replication import filters
+from registry_sync.replication import filters, replicas
 from registry_sync.replication.filters import Filters
 from registry_sync.replication.planning import (
     Askers,
@@ -60,12 +60,7 @@ def _delete(
     plan: Plan, policy: ReplicationPolicy, repository_id: int, rows: Iterable[ReplicationChange]
 ) -> None:
     via = {row.tag: row.via for row in rows if row.tag}
-    live = Tag.objects.filter(
-        repository_id=repository_id,
-        name__in=via,
-        artifact__trash_entry=None,
-        repository__project__deleted_at=None,
-    ).exclude(artifact=None)
+    live = replicas.here(repository_id=repository_id, name__in=via)
     gone = via.keys() - set(live.values_list("name", flat=True))
     put = Replica.objects.filter(policy=policy, repository_id=repository_id, tag__in=gone)
     for replica in put.order_by("pk"):

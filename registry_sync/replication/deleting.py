@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from accounts.errors import Conflict
 from registry_sync.client.managed import ManagedRegistry, UnableError
-from registry_sync.models import Artifact, ReplicationPolicy, Tag
+from registry_sync.models import Artifact, ReplicationPolicy
 from registry_sync.replication import replicas
 from registry_sync.replication.planning import TYPES
 from registry_sync.runs import Run
@@ -49,13 +49,7 @@ def delete(
 
 
 def _is_deleted_here(repository_id: int, tag: str, run: Run) -> bool:
-    live = Tag.objects.filter(
-        repository_id=repository_id,
-        name=tag,
-        artifact__trash_entry=None,
-        repository__project__deleted_at=None,
-    ).exclude(artifact=None)
-    if live.exists():
+    if replicas.here(repository_id=repository_id, name=tag).exists():
         run.log(f"{tag} is here again; nothing is deleted there")
         return False
     return True

@@ -85,6 +85,8 @@ class Plan:
     unnamed: list[str] = field(default_factory=list)
     # Of proxy projects: what was not wholly fetched cannot be sent.
     partial: list[str] = field(default_factory=list)
+    # The deletions by repository, digest and destination.
+    _deleting: dict[tuple[int, str, str], Deletion] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -93,13 +95,11 @@ class Plan:
 
     def add_deletion(self, replica: Replica, via: str = "") -> None:
         """Take up a tag that is to go, with others of the same image."""
-        for known in self.deletions:
-            same = (known.repository_id, known.digest, known.destination)
-            if same == (replica.repository_id, replica.digest, replica.destination):
-                known.tags.append(replica.tag)
-                return
         place = (replica.repository_id, replica.digest, replica.destination)
-        self.deletions.append(Deletion(*place, [replica.tag], via))
+        if place not in self._deleting:
+            self._deleting[place] = Deletion(*place, via=via)
+            self.deletions.append(self._deleting[place])
+        self._deleting[place].tags.append(replica.tag)
 
 
 def make(

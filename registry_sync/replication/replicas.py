@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from registry_sync.models import Replica, ReplicationPolicy, Tag
@@ -43,6 +44,12 @@ def remove(policy: ReplicationPolicy, destination: str, tag: str) -> None:
     Replica.objects.filter(policy=policy, destination=destination, tag=tag).delete()
 
 
+def here(**wanted: object) -> QuerySet[Tag]:
+    """Return those of the tags that are here: neither they nor what holds them in the trash."""
+    live = Tag.objects.filter(artifact__trash_entry=None, repository__project__deleted_at=None)
+    return live.filter(**wanted).exclude(artifact=None)
+
+
 def orphaned(policy: ReplicationPolicy) -> Iterator[Replica]:
     """Yield what this policy put somewhere, and what is here no more."""
     last = 0
@@ -51,11 +58,9 @@ def orphaned(policy: ReplicationPolicy) -> Iterator[Replica]:
         if not rows:
             return
         last = rows[-1].pk
-        live = Tag.objects.filter(
+        live = here(
             repository_id__in={row.repository_id for row in rows},
             name__in={row.tag for row in rows},
-            artifact__trash_entry=None,
-            repository__project__deleted_at=None,
-        ).exclude(artifact=None)
-        here = set(live.values_list("repository_id", "name"))
-        yield from (row for row in rows if (row.repository_id, row.tag) not in here)
+        )
+        kept = set(live.values_list("repository_id", "name"))
+        yield from (row for row in rows if (row.repository_id, row.tag) not in kept)
