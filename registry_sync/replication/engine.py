@@ -13,6 +13,7 @@ from registry_sync.client.errors import (
     RegistryRejectedError,
     RegistryUnavailableError,
 )
+from registry_sync.client.remote import SourceBrokenError
 from registry_sync.executions import Order
 from registry_sync.models import Artifact, ReplicationChange, ReplicationPolicy
 from registry_sync.remote_registries import address_of
@@ -210,6 +211,8 @@ def _pause_of(run: Run) -> Callable[[float], None]:
 def _told(error: RegistryError, policy: ReplicationPolicy) -> DomainError:
     """Say it in words for people; a stranger's own may hold a secret."""
     host = urlsplit(policy.remote.url).netloc
+    if isinstance(error, SourceBrokenError):
+        return DomainError("a blob of our own registry is shorter than its image says")
     if isinstance(error, RegistryRejectedError):
         if error.code == "BLOB_UNKNOWN" and error.digests:
             return NotFound(f"{error.digests[0]} is not in our own registry any more")

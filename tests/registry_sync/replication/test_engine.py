@@ -15,6 +15,7 @@ from registry_sync.client.errors import (
     RegistryRejectedError,
     RegistryUnavailableError,
 )
+from registry_sync.client.remote import SourceBrokenError
 from registry_sync.labels import Look
 from registry_sync.models import Repository, State, Tag, Task
 from registry_sync.replication import engine, planning
@@ -154,6 +155,7 @@ def test_what_was_deleted_or_moved_meanwhile(
         (RegistryRejectedError(413, ""), DomainError, r"this size \(413\)"),
         (RegistryRejectedError(418, "teapot"), DomainError, r"refused it \(418\)"),
         (RegistryRejectedError(404, "BLOB_UNKNOWN", ("sha256:1",)), NotFound, "our own registry"),
+        (SourceBrokenError(), DomainError, "our own registry is shorter"),
     ],
 )
 def test_what_goes_wrong_is_said_in_our_words(
