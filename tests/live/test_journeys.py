@@ -257,7 +257,7 @@ def test_from_the_first_sign_in_to_the_first_push(
     page.get_by_role("button", name="Finish the set-up").click()
     page.wait_for_url(own.url + "/")
     expect(page.locator("main")).to_contain_text("shop/alpine")
-    wait_for(lambda: "1 pushes in 30 days" in somebody.visit("/").content(), "the push's count")
+    wait_for(lambda: "Pushes in 30 days: 1" in somebody.visit("/").content(), "the push's count")
     assert [text for text in somebody.complaints if "401" not in text] == []
     somebody.context.close()
 

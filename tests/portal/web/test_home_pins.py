@@ -119,7 +119,7 @@ def test_pushes_by_day_are_drawn_with_their_table(
     PushDay.objects.create(repository=app, day=today, count=9, by_robots=6)
     for path in ("/", "/p/team/-/overview"):
         page = text_of(signed_in(cast.carol).get(path))
-        assert "9 pushes in 30 days, 6 of them by robots, 9 on the busiest day" in page
+        assert "Pushes in 30 days: 9, 6 of them by robots, 9 on the busiest day" in page
         table = page.partition('id="h-pushes"')[2].partition("</table>")[0]
         assert table.count("<tr>") == 31
         assert '<td class="mo-r mo-num">3</td><td class="mo-r mo-num">6</td>' in table

@@ -64,7 +64,7 @@ def test_it_shows_pushes_pulls_and_what_is_stored(cast: Cast, signed_in: SignedI
     PullDay.objects.create(repository=repository, day=timezone.now().date(), count=7)
     page = text_of(signed_in(cast.carol).get(PATH))
     assert "/p/team/tools/app/-/tags/1.0" in page
-    assert "7 pulls in 30 days, 7 on the busiest day" in page
+    assert "Pulls in 30 days: 7, 7 on the busiest day" in page
     assert 'class="mo-map"' in page
     assert "Needs attention" not in page
     assert "Needs attention" in text_of(signed_in(cast.alice).get(PATH))

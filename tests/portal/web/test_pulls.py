@@ -25,7 +25,7 @@ def test_what_was_pulled_is_drawn_and_listed(cast: Cast, signed_in: SignedIn) ->
     pulled(repository, 3)
     pulled(repository, 2, "Trivy/0.60")
     page = text_of(signed_in(cast.bob).get(ABOUT))
-    assert 'aria-label="3 pulls in 30 days, 3 on the busiest day"' in page
+    assert 'aria-label="Pulls in 30 days: 3, 3 on the busiest day"' in page
     assert 'title="carol"' in page
     cells = '<td class="mo-r mo-num">3</td><td class="mo-r mo-num">2</td>'
     assert cells in page
