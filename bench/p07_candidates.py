@@ -146,7 +146,7 @@ def _tables(project: int, repository: int) -> list[tuple[Any, dict[str, str], st
     manifests = f"n WHERE i < {MANIFESTS}"
     used = f"n WHERE i < {BLOBS - GARBAGE}"
     tens = " UNION ALL ".join(f"SELECT {k} AS k" for k in range(EDGES))
-    layer = f"{MANIFESTS} + ((n.i * {EDGES} + t.k) % {_LAYERS} * {_STEP} % {_LAYERS})"
+    layer = f"{MANIFESTS} + ((CAST(n.i AS bigint) * {EDGES} + t.k) % {_LAYERS} * {_STEP} % {_LAYERS})"
     return [
         (
             models.Blob,
