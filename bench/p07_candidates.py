@@ -146,7 +146,9 @@ def _tables(project: int, repository: int) -> list[tuple[Any, dict[str, str], st
     manifests = f"n WHERE i < {MANIFESTS}"
     used = f"n WHERE i < {BLOBS - GARBAGE}"
     tens = " UNION ALL ".join(f"SELECT {k} AS k" for k in range(EDGES))
-    layer = f"{MANIFESTS} + ((CAST(n.i AS bigint) * {EDGES} + t.k) % {_LAYERS} * {_STEP} % {_LAYERS})"
+    # Its product is more than a 32-bit integer holds.
+    edge = f"(CAST(n.i AS bigint) * {EDGES} + t.k)"
+    layer = f"{MANIFESTS} + ({edge} % {_LAYERS} * {_STEP} % {_LAYERS})"
     return [
         (
             models.Blob,
