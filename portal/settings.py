@@ -132,6 +132,7 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "portal.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # Writers queue at BEGIN instead of failing half-way with SQLITE_BUSY.
         "transaction_mode": "IMMEDIATE",

@@ -1,15 +1,11 @@
 """A change as one transaction that begins again where the database made it give way."""
 
-import contextlib
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
-
-from accounts.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -20,9 +16,6 @@ _GAVE_WAY = frozenset({"40P01", "40001"})
 # SQLITE_BUSY and SQLITE_LOCKED; what is above the lowest byte only tells why.
 _BUSY = frozenset({5, 6})
 _WAIT_SECONDS = 20
-# SQLite has one writer. Its own waiters poll, up to 100 ms at a time; those of one process queue
-# here instead, and are woken.
-_writer = threading.Lock()
 
 
 def run(work: Callable[[], T]) -> T:
@@ -38,7 +31,7 @@ def run(work: Callable[[], T]) -> T:
     patience = time.monotonic() + _WAIT_SECONDS
     for left in reversed(range(TRIES)):
         try:
-            with _turn(), transaction.atomic():
+            with transaction.atomic():
                 return work()
         except OperationalError as error:
             if not left or time.monotonic() > patience or not _gave_way(error):
@@ -46,19 +39,6 @@ def run(work: Callable[[], T]) -> T:
         # Not at the same moment as the other one.
         time.sleep(random.uniform(0, _PAUSE_SECONDS * (TRIES - left)))  # noqa: S311
     raise AssertionError("the last try returns or raises")
-
-
-@contextlib.contextmanager
-def _turn() -> Iterator[None]:
-    if connection.vendor != "sqlite":
-        yield
-        return
-    if not _writer.acquire(timeout=_WAIT_SECONDS):
-        raise Unavailable("the database is busy")
-    try:
-        yield
-    finally:
-        _writer.release()
 
 
 def _gave_way(error: OperationalError) -> bool:
