@@ -164,7 +164,7 @@ def take_over(*, owner: str, only: str = "", limit: int = BATCH) -> dict[str, Cl
 
 _ENDED = """
 SELECT digest, size, claim_token FROM registry_sync_blob
-WHERE state = 'deleting' AND claimed_until < %s
+WHERE state = 'deleting' AND NOT state = 'live' AND claimed_until < %s
 """
 _TAKE = """
 UPDATE registry_sync_blob SET claim_owner = %s, claim_token = %s, claimed_until = %s

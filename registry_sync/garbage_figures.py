@@ -83,13 +83,13 @@ def _of_last_run(kind: str, trash: int) -> Reclaimable:
 def health(now: datetime.datetime | None = None) -> Health:
     """Return how collection stands."""
     now = now or timezone.now()
-    deleting = Blob.objects.filter(state=Blob.State.DELETING)
+    deleting = Blob.objects.removed(Blob.State.DELETING)
     oldest = deleting.aggregate(at=Min("claimed_at"))["at"]
     before = garbage_candidates.old_before(now)
     return Health(
         oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
         removals=deleting.count(),
-        tombstones=Blob.objects.filter(state=Blob.State.GONE).count(),
+        tombstones=Blob.objects.removed(Blob.State.GONE).count(),
         unconfirmed_links=RepositoryBlob.objects.filter(
             state=RepositoryBlob.State.EXPECTED, touched_at__lt=before
         ).count(),

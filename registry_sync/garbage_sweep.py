@@ -230,7 +230,7 @@ def recover(storage: Storage) -> int:
     for token, digest in storage.lying_aside():
         aside.setdefault(token, []).append(digest)
     for token, digests in aside.items():
-        claimed = Blob.objects.filter(claim_token=token, state=Blob.State.DELETING)
+        claimed = Blob.objects.removed(Blob.State.DELETING).filter(claim_token=token)
         held = set(claimed.values_list("digest", flat=True))
         if lost := [digest for digest in digests if digest not in held]:
             put_back(storage, token, lost)

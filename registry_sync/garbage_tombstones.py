@@ -25,7 +25,7 @@ _BATCH = 500
 def look_again(run: Run, storage: Storage) -> dict[str, int]:
     """Look at every row that has been ``gone`` for the grace; return how many were what."""
     before = old_before(timezone.now())
-    rows = Blob.objects.filter(state=Blob.State.GONE, gone_at__lt=before).order_by("digest")
+    rows = Blob.objects.removed(Blob.State.GONE).filter(gone_at__lt=before).order_by("digest")
     run.progress(done=0, total=rows.count(), unit="tombstones", message="check")
     last, done, revived, late, dropped = "", 0, 0, 0, 0
     while batch := list(rows.filter(digest__gt=last).values_list("digest", flat=True)[:_BATCH]):

@@ -1,15 +1,12 @@
 """The tables of registry_sync."""
 
+from registry_sync.models.blobs import ArtifactBlob, Blob, ProjectBlob, RepositoryBlob
 from registry_sync.models.catalog import (
     Artifact,
-    ArtifactBlob,
     ArtifactReference,
-    Blob,
     ManifestBody,
-    ProjectBlob,
     ProjectUsage,
     Repository,
-    RepositoryBlob,
     Tag,
     TagEvent,
 )
