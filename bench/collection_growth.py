@@ -6,6 +6,7 @@ to docs/collection-growth.svg where ``--chart`` is given.
 """
 
 import argparse
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -69,40 +70,52 @@ def _measured(count: int, garbage: int) -> Point:
 
 
 def _chart(lines: dict[str, list[Point]]) -> str:
-    """Draw seconds of a whole run over images, both by powers of ten."""
-    width, height, left, top = 640, 360, 60, 20
+    """Draw seconds of a whole run over images, both by powers of ten: straight is in proportion."""
+    width, height, left, top, bottom = 640, 400, 60, 46, 60
     points = [point for line in lines.values() for point in line]
-    most = max(point.whole for point in points)
+    sizes = sorted({point.images for point in points})
+    low = math.floor(math.log10(min(point.whole for point in points)))
+    high = math.ceil(math.log10(max(point.whole for point in points)))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="13" role="img" '
         'aria-label="Seconds of a collection over images">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
-    sizes = sorted({point.images for point in points})
 
-    def place(point: Point) -> tuple[float, float]:
-        step = (width - left - 150) / max(1, len(sizes) - 1)
-        x = left + sizes.index(point.images) * step
-        return x, height - 50 - point.whole / most * (height - 50 - top)
+    def across(images: int) -> float:
+        return left + sizes.index(images) * (width - left - 170) / max(1, len(sizes) - 1)
 
+    def up(seconds: float) -> float:
+        share = (math.log10(seconds) - low) / max(1, high - low)
+        return height - bottom - share * (height - bottom - top)
+
+    for power in range(low, high + 1):
+        y = up(10**power)
+        parts.append(f'<path d="M{left} {y:.0f}H{width - 110}" stroke="#ddd"/>')
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 4:.0f}" text-anchor="end">{10**power:g} s</text>'
+        )
     for number, (name, line) in enumerate(lines.items()):
         colour = ("#1a66c2", "#c2541a")[number % 2]
-        path = " ".join(f"{x:.0f},{y:.0f}" for x, y in map(place, line))
+        path = " ".join(f"{across(p.images):.0f},{up(p.whole):.0f}" for p in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for point in line:
-            x, y = place(point)
+            x, y = across(point.images), up(point.whole)
             parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>')
-            parts.append(f'<text x="{x + 8:.0f}" y="{y - 6:.0f}">{point.whole:.2f} s</text>')
-        parts.append(f'<text x="{left}" y="{top + 16 * number}" fill="{colour}">{name}</text>')
-    for point in lines[next(iter(lines))]:
-        x = place(point)[0]
+            words = f"{point.whole:.2f} s, {point.garbage} digests"
+            if point.images > sizes[0]:
+                parts.append(
+                    f'<text x="{x + 8:.0f}" y="{y + 18:.0f}" fill="{colour}">{words}</text>'
+                )
+        parts.append(f'<text x="{left}" y="{16 * number + 14}" fill="{colour}">{name}</text>')
+    for images in sizes:
         parts.append(
-            f'<text x="{x:.0f}" y="{height - 25}" text-anchor="middle">{point.images}</text>'
+            f'<text x="{across(images):.0f}" y="{height - 35}" text-anchor="middle">{images}</text>'
         )
-    middle = (width - 100) / 2
+    middle = (left + width - 110) / 2
     parts.append(
-        f'<text x="{middle:.0f}" y="{height - 6}" text-anchor="middle">images</text></svg>'
+        f'<text x="{middle:.0f}" y="{height - 10}" text-anchor="middle">images</text></svg>'
     )
     return "\n".join(parts) + "\n"
 
