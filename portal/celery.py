@@ -14,8 +14,12 @@ from celery.beat import Service
 from django.db import DatabaseError, connection
 from kombu.transport import TRANSPORT_ALIASES
 
+from portal.sqlite.base import DatabaseWrapper as Sqlite
+
 TRANSPORT_ALIASES["filesystem"] = "portal.broker:Transport"
 _PULSE_SECONDS = 10
+# So long a worker lets pushes and pages write first, where SQLite is the database.
+_COURTESY_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,7 @@ class Pulse(bootsteps.StartStopStep):
         self.ended = threading.Event()
         os.environ["MOORAGE_WORKER"] = f"{socket.gethostname()}:{os.getpid()}"
         os.environ["MOORAGE_WORKER_CONCURRENCY"] = str(parent.concurrency)
+        Sqlite.courtesy = _COURTESY_SECONDS
 
     def start(self, parent: Any) -> None:
         """Start the thread that writes."""

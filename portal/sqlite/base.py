@@ -4,6 +4,7 @@ SQLite has one writer, and whoever finds it busy asks again after up to 100 ms. 
 writes again and again is seldom found idle by that, and a push waits for seconds meanwhile. So
 each transaction takes two locks first. The one is held by whoever is next, so that one who just
 wrote cannot come between; the other by who writes. Both end with their process, however it ends.
+Workers are courteous: for a while they write only where nobody else wants to.
 """
 
 import fcntl
@@ -16,6 +17,7 @@ from pathlib import Path
 from django.db.backends.sqlite3 import base
 
 _POLL_SECONDS = 0.001
+_COURTEOUS_POLL_SECONDS = 0.002
 _NEXT, _NOW = 0, 1
 
 
@@ -32,12 +34,20 @@ class Turn:
         # Threads queue here and are woken; one at a time asks the kernel.
         self._thread = threading.Lock()
 
-    def take(self, seconds: float) -> None:
-        """Wait for it so long. Raises ``sqlite3.OperationalError`` in vain, as SQLite does."""
-        until = time.monotonic() + seconds
+    def take(self, seconds: float, *, courtesy: float = 0) -> None:
+        """Wait for it so long, the first ``courtesy`` seconds without a place in the queue.
+
+        Raises ``sqlite3.OperationalError`` in vain, as SQLite does.
+        """
+        begun = time.monotonic()
+        until = begun + seconds
         if not self._thread.acquire(timeout=seconds):
             raise _busy()
         try:
+            while time.monotonic() < begun + courtesy:
+                if self._is_free():
+                    return
+                time.sleep(_COURTEOUS_POLL_SECONDS)
             self._lock(_NEXT, until)
             try:
                 self._lock(_NOW, until)
@@ -52,16 +62,27 @@ class Turn:
         self._unlock(_NOW)
         self._thread.release()
 
+    def _is_free(self) -> bool:
+        """Take it, if nobody writes and nobody is next."""
+        if not self._tried(_NEXT):
+            return False
+        try:
+            return self._tried(_NOW)
+        finally:
+            self._unlock(_NEXT)
+
     def _lock(self, byte: int, until: float) -> None:
-        while True:
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise _busy() from None
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+        while not self._tried(byte):
+            if time.monotonic() > until:
+                raise _busy()
+            time.sleep(_POLL_SECONDS)
+
+    def _tried(self, byte: int) -> bool:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except BlockingIOError:
+            return False
+        return True
 
     def _unlock(self, byte: int) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
@@ -70,13 +91,16 @@ class Turn:
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection whose transactions take turns with those of all processes here."""
 
+    # Seconds for which this process lets others write first.
+    courtesy = 0.0
     _turns: dict[str, Turn] = {}
     _has_turn = False
 
     def _start_transaction_under_autocommit(self) -> None:
         if not self.is_in_memory_db():
             with self.wrap_database_errors:
-                self._turn().take(self.settings_dict["OPTIONS"]["timeout"])
+                patience = self.settings_dict["OPTIONS"]["timeout"]
+                self._turn().take(patience, courtesy=self.courtesy)
             self._has_turn = True
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc] # not in its stubs

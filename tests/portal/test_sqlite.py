@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import Configuration
-from portal.sqlite.base import Turn
+from portal.sqlite.base import DatabaseWrapper, Turn
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -38,6 +38,12 @@ from portal.sqlite.base import Turn
 Turn(sys.argv[1]).take(20)
 print("held", flush=True)
 time.sleep(600)
+"""
+# The place in the queue is free now and then.
+NEXT = """
+import sys, time
+from portal.sqlite.base import _NEXT, Turn
+Turn(sys.argv[1])._lock(_NEXT, time.monotonic() + 2)
 """
 
 
@@ -82,6 +88,33 @@ def test_one_that_writes_without_pause_keeps_nobody_waiting() -> None:
             with transaction.atomic():
                 # The one under way, the one that had begun to wait, and what came while we read.
                 assert written() - before <= 3
+
+
+@pytest.mark.parametrize(
+    ("courtesy", "is_queued"), [(20.0, False), (0.0, True)], ids=["worker", "gateway"]
+)
+def test_a_worker_waits_without_a_place_in_the_queue(courtesy: float, *, is_queued: bool) -> None:
+    turn = Turn(name())
+
+    def write() -> None:
+        turn.take(20, courtesy=courtesy)
+        turn.give()
+
+    with other_process(HOLDING) as running:
+        waiting = threading.Thread(target=write)
+        waiting.start()
+        assert runs(NEXT) is not is_queued
+        running.kill()
+        waiting.join(timeout=20)
+    assert not waiting.is_alive()
+
+
+def test_a_worker_takes_its_place_in_the_end() -> None:
+    Configuration.objects.create(key="k", value=0)
+    with pytest.MonkeyPatch.context() as patch, other_process(GREEDY):
+        patch.setattr(DatabaseWrapper, "courtesy", 0.1)
+        with transaction.atomic():
+            assert written() > 0
 
 
 def test_a_process_killed_while_it_writes_leaves_its_turn() -> None:
@@ -133,7 +166,11 @@ def test_without_room_for_the_turn_it_is_an_error_of_the_database() -> None:
 
 def takes_a_turn() -> bool:
     """Whether another process can write by now."""
-    program = "import sys\nfrom portal.sqlite.base import Turn\nTurn(sys.argv[1]).take(5)"
+    return runs("import sys\nfrom portal.sqlite.base import Turn\nTurn(sys.argv[1]).take(5)")
+
+
+def runs(program: str) -> bool:
+    """Whether a process comes to its end without an error."""
     done = subprocess.run([sys.executable, "-c", program, name()], check=False, timeout=30)
     return done.returncode == 0
 
