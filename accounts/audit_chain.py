@@ -22,6 +22,8 @@ from accounts.models import AuditChain, AuditEntry
 from accounts.principals import Actor
 
 BATCH = 500
+# Sealed by one transaction: on SQLite a push waits for it.
+SEALED = 100
 # The entry that says which others were removed on purpose; it is never removed itself.
 REMOVAL = "purge_audit_log"
 # The report of a broken chain names so many gaps; one is enough to ask why.
@@ -56,7 +58,7 @@ def seal(directory: Path) -> int:
     total = 0
     while count := _seal_batch(directory):
         total += count
-        if count < BATCH:
+        if count < SEALED:
             break
     return total
 
@@ -69,7 +71,7 @@ def _seal_batch(directory: Path) -> int:
     chain = end.first()
     if chain is None:
         return 0
-    entries = list(AuditEntry.objects.filter(sequence=None).order_by("id")[:BATCH])
+    entries = list(AuditEntry.objects.filter(sequence=None).order_by("id")[:SEALED])
     if not entries:
         return 0
     # A key that vanished must not be replaced in silence: with it goes all proof of what was.

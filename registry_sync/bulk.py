@@ -16,6 +16,7 @@ from accounts.principals import SYSTEM_ACTOR, Actor, Principal
 from registry_sync import freeing, immutability, restoring, tag_deletions, tag_filters
 from registry_sync.failpoints import hit
 from registry_sync.models import Execution, Repository, Tag, TrashEntry
+from registry_sync.portions import Portion
 from registry_sync.runs import Run
 
 DELETION = "tag-deletion"
@@ -103,11 +104,11 @@ def run_deletion(run: Run) -> None:
     earlier = TrashEntry.objects.filter(execution_id=execution.pk)
     done = sum(earlier.values_list("tag_count", flat=True))
     run.progress(done=done, total=done + tags.count(), unit="tags")
-    last, images, freed = 0, 0, 0
-    while rows := list(_next(tags, last)):
+    last, images, freed, portion = 0, 0, 0, Portion(BATCH)
+    while rows := list(_next(tags, last)[: portion.size]):
         hit("bulk.batch")
         last = rows[-1][0]
-        with transaction.atomic():
+        with transaction.atomic(), portion.measured():
             run.hold()
             outcome = tag_deletions.delete_tags(
                 repository,
@@ -129,7 +130,7 @@ def run_deletion(run: Run) -> None:
 
 def _next(tags: QuerySet[Tag], last: int) -> QuerySet[Tag, tuple[int, str, str]]:
     """The next batch, behind the last one's end: what was kept is not looked at again."""
-    return tags.filter(pk__gt=last).values_list("pk", "name", "artifact__body_id")[:BATCH]
+    return tags.filter(pk__gt=last).values_list("pk", "name", "artifact__body_id")
 
 
 def undoable(execution_id: int, now: datetime.datetime) -> QuerySet[TrashEntry]:
@@ -145,15 +146,15 @@ def run_undo(run: Run) -> None:
     waiting = entries.filter(state=TrashEntry.State.TRASHED)
     done = entries.filter(state=TrashEntry.State.RESTORED).count()
     run.progress(done=done, total=done + waiting.count(), unit="entries")
-    actor, refused = actor_of(execution), 0
+    actor, refused, portion = actor_of(execution), 0, Portion(BATCH)
     for repository_id in sorted(set(waiting.order_by().values_list("repository_id", flat=True))):
         repository = Repository.objects.get(pk=repository_id)
         own = waiting.filter(repository=repository).order_by("-pk")
         border = None
-        while ids := list(_before(own, border)):
+        while ids := list(_before(own, border)[: portion.size]):
             hit("bulk.undo")
             border = ids[-1]
-            with transaction.atomic():
+            with transaction.atomic(), portion.measured():
                 run.hold()
                 reasons = restoring.restore_many(
                     repository, ids, actor=actor, execution_id=execution.pk
@@ -169,7 +170,7 @@ def run_undo(run: Run) -> None:
 
 def _before(entries: QuerySet[TrashEntry], border: int | None) -> QuerySet[TrashEntry, int]:
     found = entries if border is None else entries.filter(pk__lt=border)
-    return found.values_list("pk", flat=True)[:BATCH]
+    return found.values_list("pk", flat=True)
 
 
 def actor_of(execution: Execution) -> Actor:

@@ -27,6 +27,7 @@ from registry_sync.models import (
     Tag,
     TrashEntry,
 )
+from registry_sync.portions import Portion
 from registry_sync.retention_candidates import veto
 from registry_sync.retention_plan import Judged, Totals, frees, judged
 from registry_sync.retention_policies import KIND, reading_of
@@ -189,10 +190,11 @@ def _remove_from(
         for row in planned:
             row |= {"state": "kept", "why": "the repository was deleted meanwhile"}
         planned = []
-    for start in range(0, len(planned), BATCH):
+    portion, start = Portion(BATCH), 0
+    while part := planned[start : start + portion.size]:
         hit("retention.batch")
-        part = planned[start : start + BATCH]
-        with transaction.atomic():
+        start += len(part)
+        with transaction.atomic(), portion.measured():
             run.hold()
             if found is not None:
                 asked = veto(found, timezone.now(), pulled_since=since)

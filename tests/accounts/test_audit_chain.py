@@ -41,6 +41,7 @@ def test_all_that_is_committed_is_chained_and_holds(keys: Path) -> None:
 
 
 def test_more_than_a_batch(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_chain, "SEALED", 3)
     monkeypatch.setattr(audit_chain, "BATCH", 3)
     write(10)
     assert audit_chain.seal(keys) == 10
@@ -175,7 +176,7 @@ def test_an_empty_audit_is_intact(keys: Path) -> None:
 def test_two_sealers_and_many_writers_make_one_chain(
     keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_chain, "BATCH", 5)
+    monkeypatch.setattr(audit_chain, "SEALED", 5)
     start = threading.Barrier(6)
 
     def work(number: int) -> None:
