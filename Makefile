@@ -53,7 +53,7 @@ demo: setup ## Push small demonstration images into the running Moorage
 
 clients-test: setup ## Drive the stack with docker's engine, podman, containerd, oras, and with Go crane, helm, cosign
 	@deploy/install clients
-	@MOORAGE_TEST_DATABASE=sqlite pytest -m clients tests/live/test_clients.py tests/live/test_go_clients.py tests/live/test_mirror.py
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m clients tests/live/test_clients.py tests/live/test_go_clients.py tests/live/test_go_registry.py tests/live/test_mirror.py
 
 compose-test: setup ## Bring docker-compose.yml up in a Docker engine of its own and use it (minutes)
 	@deploy/install compose

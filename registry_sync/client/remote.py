@@ -31,6 +31,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LIST_ATTEMPTS = 8
 # The upload is not where we think it is: it may still be at the piece that broke off.
 _ADRIFT = frozenset({404, 416})
+# Answers of one that does not know the upload, or does not know that it can be asked.
+_UNTOLD = frozenset({400, 404, 405})
 
 
 class Source(Protocol):
@@ -232,16 +234,19 @@ class RemoteRegistry(SourceRegistry):
             with self._ask(
                 "PATCH", location, _scope(repository), headers=headers, body=body
             ) as response:
-                self._require(response, 202)
+                # 202 by the specification; some say that there is nothing to read.
+                self._require(response, 202, 204)
                 return self._location(response, location)
 
     def _resumed(self, repository: str, location: str) -> tuple[str, int]:
         """Ask how far an upload has come (same, "in chunks"); one that is gone begins anew.
 
+        So does one at a registry that does not tell.
+
         The registry answers ``0-0`` for no byte and for one alike: nothing is lost by the former.
         """
         with self._ask("GET", location, _scope(repository)) as response:
-            if response.status_code == 404:
+            if response.status_code in _UNTOLD:
                 return self._start(repository), 0
             self._require(response, 204)
             last = outbound.number_of(response.headers.get("Range", "0-0").rpartition("-")[2])

@@ -104,7 +104,7 @@ class Moorage:
     def state(self, *names: str) -> dict[str, State]:
         """Return everything that these repositories hold, each byte of it read."""
         client = self.client()
-        return {name: _state(client, name) for name in names}
+        return {name: state_of(client, name) for name in names}
 
     def received(self, name: str) -> Counter[int]:
         """Count the blobs of a repository that came in whole, by size in steps of ``HEADS``."""
@@ -118,7 +118,8 @@ class Moorage:
         return {f"sha256:{path.parent.name}" for path in root.glob("*/*/data")}
 
 
-def _state(client: RemoteRegistry, name: str) -> State:
+def state_of(client: RemoteRegistry, name: str) -> State:
+    """Return everything that a repository holds, each byte of it read."""
     tags = {tag: client.tagged_digest(name, tag, types=TYPES) for tag in client.tags(name)}
     manifests: dict[str, bytes] = {}
     referrers: dict[str, list[str]] = {}

@@ -207,6 +207,34 @@ def test_pieces_go_on_after_the_last_byte_that_came(server: Server) -> None:
     assert sizes == [1000, 1000, 1000, 1000, 1000, 820]
 
 
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_pieces_begin_anew_where_a_registry_does_not_tell_how_far_they_came(
+    server: Server, status: int
+) -> None:
+    """As crane's does, which also answers pieces with 204."""
+    uploads: list[bytearray] = []
+    breaks = [True]
+
+    def answer(asked: Asked) -> Answer:
+        place = {"Location": "/v2/a/b/blobs/uploads/1"}
+        if asked.method == "POST":
+            uploads.append(bytearray())
+            return 202, place, b""
+        if asked.method == "GET":
+            return status, {}, b""
+        if asked.method == "PATCH" and len(uploads[-1]) == 2000 and breaks and breaks.pop():
+            return 500, {}, b""
+        uploads[-1].extend(asked.body)
+        return (204 if asked.method == "PATCH" else 201), place, b""
+
+    server.answer = answer
+    client = server.client()
+    client.pause = lambda _seconds: None
+    client.put_blob("a/b", DIGEST, len(CONTENT), opener(CONTENT), piece=1000)
+    assert [len(upload) for upload in uploads] == [2000, len(CONTENT)]
+    assert bytes(uploads[-1]) == CONTENT
+
+
 # --- Where to -------------------------------------------------------------------------------------
 
 _PUBLIC, _PRIVATE, _OWN = "93.184.216.34", "10.1.2.3", "127.0.0.1"
