@@ -21,7 +21,12 @@ from accounts.principals import Actor
 from accounts.sealed_secrets import seal, unseal
 from registry_sync.adapters import ADAPTERS, is_realm
 from registry_sync.client import amazon, outbound
-from registry_sync.client.errors import RegistryError, RegistryRejectedError
+from registry_sync.client.errors import (
+    Obstacle,
+    RegistryError,
+    RegistryRejectedError,
+    RegistryUnavailableError,
+)
 from registry_sync.client.managed import ManagedRegistry
 from registry_sync.models import RemoteRegistry
 from registry_sync.replication import lineage
@@ -211,10 +216,24 @@ def ping(address: Address) -> None:
     """
     try:
         client_of(checked(address)).ping()
-    except RegistryRejectedError as error:
-        raise BadRequest(_("The registry refuses this name and password.")) from error
     except RegistryError as error:
-        raise BadRequest(_("No registry answers at this address.")) from error
+        raise BadRequest(why_not(error)) from error
+
+
+def why_not(error: RegistryError) -> str:
+    """Return in the reader's words why a registry could not be asked."""
+    if isinstance(error, RegistryRejectedError):
+        return _("The registry refuses this name and password.")
+    match error.obstacle if isinstance(error, RegistryUnavailableError) else None:
+        case Obstacle.NO_ADDRESS:
+            return _("This host name leads to no address.")
+        case Obstacle.NOT_ALLOWED:
+            return _("Moorage may not ask this address; its operator can allow it.")
+        case Obstacle.NO_TLS:
+            return _("What answers there does not speak TLS; the address may begin with http://.")
+        case Obstacle.UNTRUSTED:
+            return _("Its certificate is vouched for by no authority that we believe.")
+    return _("No registry answers at this address.")
 
 
 def require_healthy(remote: RemoteRegistry) -> None:

@@ -1,5 +1,16 @@
 """What can go wrong when talking to a registry."""
 
+from enum import Enum, auto
+
+
+class Obstacle(Enum):
+    """What kept a request from its registry, where we know it without having been there."""
+
+    NO_ADDRESS = auto()
+    NOT_ALLOWED = auto()
+    NO_TLS = auto()
+    UNTRUSTED = auto()
+
 
 class RegistryError(Exception):
     """Base of this module."""
@@ -8,10 +19,11 @@ class RegistryError(Exception):
 class RegistryUnavailableError(RegistryError):
     """No answer, or one that says the registry itself is in trouble; safe to try again."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, obstacle: Obstacle | None = None) -> None:
         """``status`` is HTTP's; 0 where there was no answer, or none that can be used."""
         super().__init__(message)
         self.status = status
+        self.obstacle = obstacle
 
 
 class RegistryRejectedError(RegistryError):

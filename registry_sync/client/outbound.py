@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util import parse_url
 
-from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.client.errors import Obstacle, RegistryUnavailableError
 from registry_sync.client.pace import READ_SECONDS, PacedAnswer
 
 CONNECT_SECONDS = 5
@@ -38,7 +38,20 @@ _SENT_BYTES = 64 * 1024
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_TOLD = {
+    None: "does not answer",
+    Obstacle.NO_ADDRESS: "has no address",
+    Obstacle.NOT_ALLOWED: "is not an address that may be asked",
+    Obstacle.NO_TLS: "does not speak TLS",
+    Obstacle.UNTRUSTED: "has a certificate that is not to be trusted",
+}
+# OpenSSL's words for bytes that are no TLS.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 _METADATA = (ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254"))
+
+
+class _NotAllowedError(NewConnectionError):
+    """The host has no address that may be connected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +149,32 @@ def send(made: requests.Session, method: str, url: str, **options: Any) -> reque
             stream=True,
             **options,
         )
-    except requests.exceptions.SSLError as error:
-        host = urlsplit(url).hostname
-        raise RegistryUnavailableError(f"{host}'s certificate is not to be trusted") from error
     except (requests.RequestException, ValueError) as error:
-        host = urlsplit(url).hostname
-        raise RegistryUnavailableError(f"{host} does not answer") from error
+        obstacle = _obstacle(error)
+        told = f"{urlsplit(url).hostname} {_TOLD[obstacle]}"
+        raise RegistryUnavailableError(told, obstacle=obstacle) from error
     coding = response.headers.get("Content-Encoding", "identity")
     if coding != "identity" and response.ok and method != "HEAD":
         response.close()
         raise RegistryUnavailableError("the registry answered compressed, which was not wanted")
     return response
+
+
+def _obstacle(error: BaseException) -> Obstacle | None:
+    """Return what was in the way: requests and urllib3 wrap it several times."""
+    inner: BaseException | None = error
+    while inner is not None:
+        match inner:
+            case _NotAllowedError():
+                return Obstacle.NOT_ALLOWED
+            case socket.gaierror() | UnicodeError():
+                return Obstacle.NO_ADDRESS
+            case ssl.SSLCertVerificationError():
+                return Obstacle.UNTRUSTED
+            case ssl.SSLError(reason=reason) if reason in _NO_TLS:
+                return Obstacle.NO_TLS
+        inner = inner.__cause__ or inner.__context__
+    return None
 
 
 def number_of(text: str) -> int | None:
@@ -176,7 +204,7 @@ def _connect(connection: HTTPConnection, reach: Reach) -> socket.socket:
         raise NewConnectionError(connection, f"{host} has no address") from error
     allowed = [entry for entry in found if _may_connect(str(entry[4][0]), reach)]
     if not allowed:
-        raise NewConnectionError(connection, f"{host} is not an address that may be asked")
+        raise _NotAllowedError(connection, f"{host} is not an address that may be asked")
     problem: OSError | None = None
     for family, kind, protocol, _name, address in allowed:
         made = socket.socket(family, kind, protocol)

@@ -4,12 +4,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from accounts.errors import BadRequest
-from registry_sync.client.errors import RegistryError, RegistryRejectedError
+from registry_sync.client.errors import RegistryError
 from registry_sync.models import ReplicationPolicy
-from registry_sync.remote_registries import address_of
+from registry_sync.remote_registries import address_of, why_not
 from registry_sync.replication import planning, pull_planning
 from registry_sync.replication.planning import Plan
 
@@ -63,9 +61,7 @@ def make(policy: ReplicationPolicy) -> Preview:
         planned(policy, address_of(policy.remote), glance, plan=found.plan, pause=glance.pause)
     except _EnoughError:
         return found
-    except RegistryRejectedError as error:
-        raise BadRequest(_("The registry refuses this name and password.")) from error
     except RegistryError as error:
-        raise BadRequest(_("No registry answers at this address.")) from error
+        raise BadRequest(why_not(error)) from error
     found.is_whole = True
     return found

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
+from accounts.errors import BadRequest
 from registry_sync import remote_registries
 from registry_sync.client import outbound
-from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.client.errors import Obstacle, RegistryUnavailableError
 from registry_sync.client.remote import RemoteRegistry
 from registry_sync.remote_registries import Address
 from tests.registry_sync.strange_registry import Answer, Asked, Server, opener, served
@@ -195,8 +196,32 @@ def test_whose_certificate_is_believed(
         if is_believed:
             client.ping()
         else:
-            with pytest.raises(RegistryUnavailableError, match="certificate"):
+            with pytest.raises(RegistryUnavailableError, match="certificate") as failure:
                 client.ping()
+            assert failure.value.obstacle is Obstacle.UNTRUSTED
     finally:
         thread.join(timeout=5)
         listener.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "networks", "message"),
+    [
+        ("https://nowhere.invalid", [], "leads to no address"),
+        ("http://127.0.0.1:9", [], "may not ask this address"),
+        ("http://169.254.169.254", [], "may not ask this address"),
+        ("http://127.0.0.1:9", ["127.0.0.0/8"], "No registry answers"),
+    ],
+)
+def test_it_is_said_why_a_registry_was_not_reached(
+    settings: Settings, url: str, networks: list[str], message: str
+) -> None:
+    settings.MOORAGE_OUTBOUND_ALLOW = networks
+    with pytest.raises(BadRequest, match=message):
+        remote_registries.ping(Address(url))
+
+
+def test_it_is_said_that_a_registry_speaks_no_tls(server: Server, settings: Settings) -> None:
+    settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    with pytest.raises(BadRequest, match="does not speak TLS"):
+        remote_registries.ping(Address(server.url.replace("http://", "https://")))

@@ -125,7 +125,7 @@ class TestRegistries:
     def test_a_ping_tells_nobody_what_listens_here(self, admin_calls: Caller, port: int) -> None:
         answer = admin_calls.post("registries/ping", {"url": f"http://127.0.0.1:{port}"})
         assert answer.status_code == 400
-        assert error_of(answer)[1] == "No registry answers at this address."
+        assert error_of(answer)[1] == "Moorage may not ask this address; its operator can allow it."
 
     def test_lists(self, admin_calls: Caller, registry: int) -> None:
         admin_calls.post("registries", REGISTRY | {"name": "tokyo"})
