@@ -157,7 +157,12 @@ class Artifact(models.Model):
             models.UniqueConstraint(fields=["repository", "body"], name="artifact_digest_unique")
         ]
         indexes = [
-            models.Index(fields=["repository", "subject_digest"], name="artifact_subject"),
+            # What is about another one; the rest lets a repository's images be counted by the
+            # index alone.
+            models.Index(
+                fields=["repository", "subject_digest", "trash_entry", "kind"],
+                name="artifact_subject",
+            ),
             # A repository's newest come first, and a list shows a few of many.
             models.Index(fields=["repository", "-pushed_at", "-id"], name="artifact_recent"),
         ]
