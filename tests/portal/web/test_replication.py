@@ -68,7 +68,7 @@ def test_a_registry_is_added_and_asked(cast: Cast, signed_in: SignedIn) -> None:
     assert answer.headers["Location"] == REGISTRIES
     page = text_of(client.get(REGISTRIES))
     assert "frankfurt" in page
-    assert "This host name leads to no address." in page
+    assert "Moorage may not ask this address" in page
     assert SECRET not in page
 
 
@@ -219,7 +219,7 @@ def test_a_registry_that_does_not_answer_has_no_preview(
     given = CHOSEN | {"remote": str(remote.pk), "direction": "pull", "preview": "1"}
     answer = client.post(f"{POLICIES}/new", given)
     assert answer.status_code == 422
-    assert "leads to no address" in text_of(answer)
+    assert "Moorage may not ask this address" in text_of(answer)
 
 
 def test_a_run_and_what_failed_of_it(
