@@ -8,7 +8,7 @@ was just promised.
 import datetime
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.utils import timezone
@@ -29,39 +29,72 @@ class BlobMissingError(Exception):
         self.digest = digest
 
 
-def expect(repository: Repository, digest: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The rows of a blob and its link as they are before the registry is asked for it."""
+
+    state: str
+    generation: int
+    # The link's key: one that collection dropped comes back with another.
+    link: int | None
+
+
+def asked(repository_id: int, digest: str) -> Asked | None:
+    """Return a blob's rows for ``confirm``, or nothing where no one ever announced it."""
+    rows = statements.run(Statement(_ASKED, [repository_id, digest]))
+    return Asked(*rows[0]) if rows else None
+
+
+_ASKED = """
+SELECT b.state, b.generation, l.id FROM registry_sync_blob b
+LEFT JOIN registry_sync_repositoryblob l
+ON l.digest = b.digest AND l.repository_id = %s AND l.kind = 'layer' WHERE b.digest = %s
+"""
+
+
+def expect(repository: Repository, digest: str) -> Asked:
     """Announce that a blob is about to be linked here, and keep it from being collected.
 
-    Returns the generation of its row. Raises ``BlobMissingError`` while it is being collected.
+    Raises ``BlobMissingError`` while it is being collected.
     """
     now = timezone.now()
 
-    def work() -> int:
+    def work() -> Asked:
         found = _lock_and_touch([digest], now, revivable=[digest])
-        link(repository, [digest], RepositoryBlob.Kind.LAYER, RepositoryBlob.State.EXPECTED, now)
-        return found[digest]
+        kind, state = RepositoryBlob.Kind.LAYER, RepositoryBlob.State.EXPECTED
+        statement = linked(repository, [digest], kind, state, now)
+        ((link_id,),) = statements.run(replace(statement, sql=f"{statement.sql} RETURNING id"))
+        return Asked(Blob.State.LIVE, found[digest], link_id)
 
     return transactions.run(work)
 
 
-def confirm(
-    repository: Repository, digest: str, size: int, *, generation: int | None = None
-) -> None:
+def confirm(repository: Repository, digest: str, size: int, *, since: Asked | None = None) -> None:
     """Record that the registry was seen to hold a blob here, ``size`` bytes long.
 
-    ``generation``: the row's before the registry was asked; what it said of an earlier one is no
-    proof. Raises ``BlobMissingError`` where it is being collected, or was.
+    ``since``: the rows before the registry was asked; what it said of earlier ones is no proof.
+    Raises ``BlobMissingError`` where it is being collected, or was, also from here alone.
     """
     now = timezone.now()
 
-    def work() -> None:
+    def work() -> bool:
         found = _lock_and_touch([digest], now, revivable=[])
-        if generation is not None and found[digest] != generation:
+        if since is not None and found[digest] != since.generation:
             raise BlobMissingError(digest)
-        kind, state = RepositoryBlob.Kind.LAYER, RepositoryBlob.State.PRESENT
+        is_seen = since is None or since.link is None or _has_link(since.link)
+        kind, states = RepositoryBlob.Kind.LAYER, RepositoryBlob.State
+        # Also one that the registry made after its row was dropped must have a row again.
+        state = states.PRESENT if is_seen else states.EXPECTED
         statements.run(sized(digest, size), linked(repository, [digest], kind, state, now))
+        return is_seen
 
-    transactions.run(work)
+    if not transactions.run(work):
+        raise BlobMissingError(digest)
+
+
+def _has_link(key: int) -> bool:
+    sql = "SELECT 1 FROM registry_sync_repositoryblob WHERE id = %s"
+    return bool(statements.run(Statement(sql, [key])))
 
 
 def touch(repository: Repository, digest: str) -> None:
@@ -202,8 +235,8 @@ class _Held:
     is_released: bool
 
 
-def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
-    """Re-check each pin under its lock: live, and the same generation as when it was pinned.
+def hold_pins(repository: Repository, pins: dict[str, int], now: datetime.datetime) -> None:
+    """Re-check each pin under its lock: live, linked here, and of the generation that was pinned.
 
     Part of the caller's transaction. Raises ``Unavailable`` where one does not hold.
     """
@@ -211,13 +244,27 @@ def hold_pins(pins: dict[str, int], now: datetime.datetime) -> None:
     held = [
         row for row in rows if row.state == Blob.State.LIVE and row.generation == pins[row.digest]
     ]
-    if len(held) != len(pins):
+    if len(held) != len(pins) or _links_here(repository, pins) < len(pins):
         raise Unavailable("a blob was collected meanwhile; try again")
     # The pin has just counted grace anew: a base layer's row is not written at every push.
     _touch_stale(held, now)
     released = [row.digest for row in held if row.is_released]
     if released:
         statements.run(Statement(_NEEDED.format(statements.marks(released)), released))
+
+
+def _links_here(repository: Repository, digests: Collection[str]) -> int:
+    """Count those that are linked here: collection takes old links of what lives elsewhere too."""
+    wanted = sorted(digests)
+    sql = _LINKED.format(statements.marks(wanted))
+    ((count,),) = statements.run(Statement(sql, [repository.pk, *wanted]))
+    return int(count)
+
+
+_LINKED = """
+SELECT count(DISTINCT digest) FROM registry_sync_repositoryblob
+WHERE repository_id = %s AND (kind = 'manifest' OR state = 'present') AND digest IN ({})
+"""
 
 
 def hold_present(

@@ -16,7 +16,7 @@ from accounts.errors import NotFound, Unavailable
 from accounts.models import Project
 from accounts.principals import Actor
 from accounts.statements import Statement
-from registry_sync import admission, blobs, immutability, nesting, transactions, usage
+from registry_sync import admission, blobs, immutability, late_links, nesting, transactions, usage
 from registry_sync.failpoints import hit
 from registry_sync.image_config import ImageFacts
 from registry_sync.manifests import Descriptor, Manifest
@@ -50,8 +50,7 @@ class Push:
     tag: str
     # What the tag's history calls it.
     action: str = TagEvent.Action.PUSH
-    # False for what a proxy project fetched: only the database has it, and of what it names that
-    # which is here, which is looked at under the locks.
+    # False for what a proxy fetched: only the database has it; what is here is seen under locks.
     is_complete: bool = True
 
 
@@ -67,7 +66,8 @@ def commit_manifest(repository: Repository, push: Push, *, actor: Actor) -> Arti
     ``Unavailable`` when a pin or a child no longer holds: the client tries again;
     ``PreconditionFailed`` where an immutable rule holds the tag where it is.
     """
-    return transactions.run(lambda: _commit(repository, push, actor))
+    with late_links.announced_again(repository, push.manifest.digest):
+        return transactions.run(lambda: _commit(repository, push, actor))
 
 
 def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
@@ -83,7 +83,7 @@ def _commit(repository: Repository, push: Push, actor: Actor) -> Artifact:
         push = replace(push, child_digests=_children_here(repository, push.manifest))
     children = _lock_artifacts(repository, push)
     if push.is_complete:
-        blobs.hold_pins(push.pins, now)
+        blobs.hold_pins(repository, push.pins, now)
     else:
         needed = {entry.digest for _position, entry in blob_entries(push.manifest)}
         push = replace(push, blob_sizes=blobs.hold_present(repository, needed, now))

@@ -242,13 +242,13 @@ def _mount_blobs(artifact: Artifact, repository: Repository) -> None:
     present = set(live.values_list("digest", flat=True))
     for digest in sorted(sizes.keys() - present):
         try:
-            blobs.expect(repository, digest)
+            announced = blobs.expect(repository, digest)
             upload = upstream.registry.start_upload(
                 repository.registry_name, mount=digest, source=artifact.repository.registry_name
             )
             if not upload.is_mounted:
                 raise NotFound(_("A layer of the source is not in the registry any more."))
-            blobs.confirm(repository, digest, sizes[digest])
+            blobs.confirm(repository, digest, sizes[digest], since=announced)
         except BlobMissingError as error:
             raise Unavailable(_("A layer is being collected; try again.")) from error
 

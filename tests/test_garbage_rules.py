@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tools.garbage_mutations import ROOT, switched_off
-from tools.garbage_rules import RULES, Rule
+from tools.garbage_rule import Rule
+from tools.garbage_rules import RULES
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -1,7 +1,8 @@
 """Switches the rules of garbage collection off, one at a time, and demands that a test goes red.
 
-``python -m tools.garbage_mutations`` (``make garbage-mutations``, half an hour) works on a copy of
-the tree. ``--all`` runs the state machine for each rule too; words choose rules by their names.
+``python -m tools.garbage_mutations`` (``make garbage-mutations``, half an hour) works on copies of
+the tree, ``--jobs`` of them at once. ``--all`` runs the state machine for each rule too; words
+choose rules by their names.
 """
 
 import argparse
@@ -10,9 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
-from tools.garbage_rules import RULES, STATE_MACHINE, Rule
+from tools.garbage_rule import STATE_MACHINE, Rule
+from tools.garbage_rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = (
@@ -87,32 +92,43 @@ def _tests_of(rule: Rule, *, is_all: bool) -> list[str]:
     return list(dict.fromkeys([STATE_MACHINE, *rule.tests] if is_all else rule.tests))
 
 
+def is_noticed(rule: Rule, trees: SimpleQueue[Path], logs: Path, *, is_all: bool) -> bool:
+    """Switch a rule off in a tree that is free; print what went red, tell whether its own did."""
+    tree = trees.get()
+    log = logs / f"garbage-rule-{RULES.index(rule)}.log"
+    log.unlink(missing_ok=True)
+    changed = switched_off(rule, tree)
+    whole = {path: path.read_text() for path in changed}
+    for path, text in changed.items():
+        path.write_text(text)
+    try:
+        found = {test: is_caught(test, tree, log) for test in _tests_of(rule, is_all=is_all)}
+    finally:
+        for path, text in whole.items():
+            path.write_text(text)
+        trees.put(tree)
+    words = ", ".join(f"{'red' if red else 'GREEN'} {test}" for test, red in found.items())
+    print(f"{rule.name}: {words}", flush=True)
+    return any(found[test] for test in rule.tests)
+
+
 def main() -> int:
     """Print a line for each rule; 1 where no test of its own went red without one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()))
     wanted = parser.parse_args()
     rules = [r for r in RULES if not wanted.words or any(w in r.name for w in wanted.words)]
-    unnoticed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        copy_tree(tree)
-        for number, rule in enumerate(rules):
-            log = wanted.log / f"garbage-rule-{number}.log"
-            log.unlink(missing_ok=True)
-            changed = switched_off(rule, tree)
-            whole = {path: path.read_text() for path in changed}
-            for path, text in changed.items():
-                path.write_text(text)
-            tests = _tests_of(rule, is_all=wanted.all)
-            found = {test: is_caught(test, tree, log) for test in tests}
-            for path, text in whole.items():
-                path.write_text(text)
-            unnoticed += not any(found[test] for test in rule.tests)
-            words = ", ".join(f"{'red' if red else 'GREEN'} {test}" for test, red in found.items())
-            print(f"{rule.name}: {words}", flush=True)
+    trees: SimpleQueue[Path] = SimpleQueue()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(wanted.jobs) as pool:
+        for number in range(wanted.jobs):
+            tree = Path(folder) / str(number)
+            copy_tree(tree)
+            trees.put(tree)
+        look = partial(is_noticed, trees=trees, logs=wanted.log, is_all=wanted.all)
+        unnoticed = list(pool.map(look, rules)).count(False)
     print(f"{len(rules)} rules, {unnoticed} of which went unnoticed")
     return 1 if unnoticed else 0
 

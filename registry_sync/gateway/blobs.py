@@ -94,13 +94,13 @@ def find_upstream(standing: Standing, digest: str) -> int | None:
 
     Raises ``BlobMissingError`` where it is being collected, or was.
     """
-    row = Blob.objects.filter(digest=digest).values_list("state", "generation").first()
-    if row is not None and row[0] != Blob.State.LIVE:
+    repository = standing.repository()
+    rows = blobs.asked(repository.pk, digest)
+    if rows is not None and rows.state != Blob.State.LIVE:
         raise BlobMissingError(digest)
     size = registry.head_blob(standing.registry_name, digest)
     if size is not None:
-        generation = None if row is None else row[1]
-        blobs.confirm(standing.repository(), digest, size, generation=generation)
+        blobs.confirm(repository, digest, size, since=rows)
     return size
 
 

@@ -82,12 +82,12 @@ def _mountable(standing: Standing, digest: str, source: str) -> _Mount | None:
 
 def _mount(standing: Standing, repository: Repository, mount: _Mount) -> StartedUpload:
     try:
-        generation = blobs.expect(repository, mount.digest)
+        announced = blobs.expect(repository, mount.digest)
         upload = registry.start_upload(
             standing.registry_name, mount=mount.digest, source=mount.source
         )
         if upload.is_mounted:
-            blobs.confirm(repository, mount.digest, mount.size, generation=generation)
+            blobs.confirm(repository, mount.digest, mount.size, since=announced)
     except BlobMissingError:
         # It is being collected just now: the client sends it anew.
         return registry.start_upload(standing.registry_name)

@@ -270,7 +270,7 @@ def _commit(
     locked = rows.filter(pk=artifact.pk, is_complete=False).first()
     if locked is None:
         return False
-    blobs.hold_pins(pins, now)
+    blobs.hold_pins(repository, pins, now)
     kind, state = RepositoryBlob.Kind.MANIFEST, RepositoryBlob.State.PRESENT
     statements.run(
         blobs.linked(repository, [manifest.digest], kind, state, now),

@@ -92,6 +92,16 @@ def test_a_push_that_the_grace_overtakes(machine: type[Protocol]) -> None:
         _come_to_rest(state)
 
 
+def test_a_push_whose_links_the_grace_overtakes(machine: type[Protocol]) -> None:
+    for turn in TURNS:
+        state = machine()
+        # All of it lives on in the other repository.
+        state.push_whole(2)
+        state.upload_what_is_missing(0)
+        state.put(0, turn)
+        _come_to_rest(state)
+
+
 def test_an_answer_to_head_that_the_grace_overtakes(machine: type[Protocol]) -> None:
     for turn in TURNS:
         state = machine()
@@ -111,6 +121,30 @@ def test_a_mount_that_the_grace_overtakes(machine: type[Protocol]) -> None:
         state.mount(0, turn)
         state.upload_what_is_missing(0)
         state.put(0, Turn())
+        _come_to_rest(state)
+
+
+def test_a_mount_whose_link_the_grace_overtakes(machine: type[Protocol]) -> None:
+    for turn in TURNS:
+        state = machine()
+        state.push_whole(1)
+        state.mount(0, turn)
+        # Whatever it was told: who asks now may rely on the answer.
+        state.start_over(0)
+        state.push_whole(0)
+        _come_to_rest(state)
+
+
+def test_an_answer_to_head_whose_link_is_collected(machine: type[Protocol]) -> None:
+    for turn in TURNS:
+        state = machine()
+        state.push_whole(1)
+        state.begin(0, 1)
+        state.finish(0, 1, is_cut=False)
+        state.start_over(0)
+        state.head(0, 1, turn)
+        state.start_over(0)
+        state.push_whole(0)
         _come_to_rest(state)
 
 

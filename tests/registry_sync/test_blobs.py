@@ -119,6 +119,31 @@ class TestConfirm:
         blobs.confirm(app, DIGEST, 123)
         assert blob().size == 7
 
+    @pytest.mark.parametrize("is_announced", [True, False])
+    def test_what_was_said_of_a_link_that_was_collected_since_is_no_proof(
+        self, app: Repository, *, is_announced: bool
+    ) -> None:
+        """The digest lives elsewhere; whatever the registry made must have a row all the same."""
+        since = blobs.expect(app, DIGEST)
+        RepositoryBlob.objects.all().delete()
+        if is_announced:
+            blobs.expect(app, DIGEST)
+        with pytest.raises(BlobMissingError):
+            blobs.confirm(app, DIGEST, 123, since=since)
+        assert link().state == Expected
+
+    def test_what_was_said_of_an_earlier_generation_is_no_proof(self, app: Repository) -> None:
+        since = blobs.asked(app.pk, DIGEST) or blobs.expect(app, DIGEST)
+        Blob.objects.update(generation=since.generation + 1)
+        with pytest.raises(BlobMissingError):
+            blobs.confirm(app, DIGEST, 123, since=since)
+        assert link().state == Expected
+
+    def test_what_was_said_of_these_rows_is_believed(self, app: Repository) -> None:
+        blobs.expect(app, DIGEST)
+        blobs.confirm(app, DIGEST, 123, since=blobs.asked(app.pk, DIGEST))
+        assert (link().state, blob().size) == (Present, 123)
+
     @pytest.mark.parametrize("state", COLLECTED)
     def test_a_collected_one_is_refused(self, app: Repository, state: str) -> None:
         make_blob(DIGEST, state=state)
@@ -226,16 +251,19 @@ class TestHoldPins:
     def pins(self, app: Repository) -> dict[str, int]:
         """A manifest pinned with one blob."""
         make_blob(DIGEST)
+        make_link(app, DIGEST)
         return blobs.pin(app, MANIFEST, {DIGEST})
 
-    def test_pins_that_hold_and_are_old_are_touched(self, pins: dict[str, int]) -> None:
+    def test_pins_that_hold_and_are_old_are_touched(
+        self, app: Repository, pins: dict[str, int]
+    ) -> None:
         now = timezone.now() + QUARTER + SOON
-        blobs.hold_pins(pins, now)
+        blobs.hold_pins(app, pins, now)
         assert set(Blob.objects.values_list("touched_at", flat=True)) == {now}
 
-    def test_fresh_pins_are_not_written(self, pins: dict[str, int]) -> None:
+    def test_fresh_pins_are_not_written(self, app: Repository, pins: dict[str, int]) -> None:
         before = set(Blob.objects.values_list("touched_at", flat=True))
-        blobs.hold_pins(pins, timezone.now() + SOON)
+        blobs.hold_pins(app, pins, timezone.now() + SOON)
         assert set(Blob.objects.values_list("touched_at", flat=True)) == before
 
     @pytest.mark.parametrize("digest", [DIGEST, MANIFEST])
@@ -243,16 +271,34 @@ class TestHoldPins:
         "change", [{"state": Blob.State.DELETING}, {"state": Blob.State.GONE}, {"generation": 0}]
     )
     def test_one_that_does_not_hold_is_unavailable(
-        self, pins: dict[str, int], digest: str, change: dict[str, object]
+        self, app: Repository, pins: dict[str, int], digest: str, change: dict[str, object]
     ) -> None:
         Blob.objects.filter(digest=digest).update(**change)
         with pytest.raises(Unavailable):
-            blobs.hold_pins(pins, timezone.now())
+            blobs.hold_pins(app, pins, timezone.now())
 
-    def test_a_row_that_went_is_unavailable(self, pins: dict[str, int]) -> None:
+    @pytest.mark.parametrize(
+        "change", [{"kind": "manifest", "digest": MANIFEST}, {"digest": DIGEST}]
+    )
+    def test_one_that_is_not_linked_here_any_more_is_unavailable(
+        self, app: Repository, pins: dict[str, int], change: dict[str, str]
+    ) -> None:
+        """Collection took the link, of a digest that lives on elsewhere."""
+        RepositoryBlob.objects.filter(**change).delete()
+        with pytest.raises(Unavailable):
+            blobs.hold_pins(app, pins, timezone.now())
+
+    def test_one_that_was_announced_anew_is_unavailable(
+        self, app: Repository, pins: dict[str, int]
+    ) -> None:
+        RepositoryBlob.objects.filter(digest=DIGEST).update(state=Expected)
+        with pytest.raises(Unavailable):
+            blobs.hold_pins(app, pins, timezone.now())
+
+    def test_a_row_that_went_is_unavailable(self, app: Repository, pins: dict[str, int]) -> None:
         Blob.objects.filter(digest=DIGEST).delete()
         with pytest.raises(Unavailable):
-            blobs.hold_pins(pins, timezone.now())
+            blobs.hold_pins(app, pins, timezone.now())
 
 
 def test_rows_are_locked_by_digest(app: Repository) -> None:
