@@ -217,12 +217,14 @@ def ping(address: Address) -> None:
     try:
         client_of(checked(address)).ping()
     except RegistryError as error:
-        raise BadRequest(why_not(error)) from error
+        raise BadRequest(why_not(error, username=address.username)) from error
 
 
-def why_not(error: RegistryError) -> str:
-    """Return in the reader's words why a registry could not be asked."""
+def why_not(error: RegistryError, *, username: str) -> str:
+    """Return in the reader's words why a registry could not be asked, as whom we asked."""
     if isinstance(error, RegistryRejectedError):
+        if not username:
+            return _("The registry asks for a name and a password.")
         return _("The registry refuses this name and password.")
     match error.obstacle if isinstance(error, RegistryUnavailableError) else None:
         case Obstacle.NO_ADDRESS:
@@ -233,6 +235,8 @@ def why_not(error: RegistryError) -> str:
             return _("What answers there does not speak TLS; the address may begin with http://.")
         case Obstacle.UNTRUSTED:
             return _("Its certificate is vouched for by no authority that we believe.")
+        case Obstacle.NO_HARBOR:
+            return _("It is a registry, but neither a Harbor nor a Moorage: choose another kind.")
     return _("No registry answers at this address.")
 
 

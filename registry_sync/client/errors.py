@@ -4,12 +4,14 @@ from enum import Enum, auto
 
 
 class Obstacle(Enum):
-    """What kept a request from its registry, where we know it without having been there."""
+    """What kept us from a registry, as far as it may be told to who named it."""
 
     NO_ADDRESS = auto()
     NOT_ALLOWED = auto()
     NO_TLS = auto()
     UNTRUSTED = auto()
+    # It is a registry, but has not the API that its kind has.
+    NO_HARBOR = auto()
 
 
 class RegistryError(Exception):

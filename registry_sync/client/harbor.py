@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from registry_sync.client import outbound
-from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.client.errors import Obstacle, RegistryUnavailableError
 from registry_sync.client.managed import Described, ManagedRegistry
 
 _PAGE = 100
@@ -15,6 +15,14 @@ _MAX_PAGES = 1000
 
 class HarborRegistry(ManagedRegistry):
     """Makes projects, tells labels, deletes one tag at a time, into the trash of a Moorage."""
+
+    def ping(self) -> None:
+        """Ask whether it is a registry that lets us in, and has the API."""
+        super().ping()
+        with outbound.send(self._session, "GET", f"{self._base}/api/v2.0/ping") as response:
+            if response.status_code == 404:
+                told = "the registry has no Harbor API"
+                raise RegistryUnavailableError(told, obstacle=Obstacle.NO_HARBOR)
 
     def prepare(self, repository: str) -> None:
         """Make the project where it is missing."""

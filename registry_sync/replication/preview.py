@@ -62,6 +62,6 @@ def make(policy: ReplicationPolicy) -> Preview:
     except _EnoughError:
         return found
     except RegistryError as error:
-        raise BadRequest(why_not(error)) from error
+        raise BadRequest(why_not(error, username=policy.remote.username)) from error
     found.is_whole = True
     return found

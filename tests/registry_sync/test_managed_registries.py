@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html. Docker Hub
 https://docs.docker.com/reference/api/hub/latest/. Harbor: its API v2.0.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import pytest
+from pytest_django import Settings
 
 from accounts.errors import BadRequest
 from registry_sync import remote_registries
@@ -253,6 +255,30 @@ def test_a_list_of_the_hub_does_not_lead_elsewhere(hub: Server) -> None:
 
 
 # --- Harbor, and plain ones -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "username", "message"),
+    [
+        ("harbor", 404, "", "neither a Harbor nor a Moorage"),
+        ("harbor", 200, "", ""),
+        ("docker-registry", 404, "", ""),
+        ("docker-registry", 401, "", "asks for a name"),
+        ("docker-registry", 401, "mover", "refuses this name"),
+    ],
+)
+def test_what_a_ping_says(
+    server: Server, settings: Settings, kind: str, status: int, username: str, message: str
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        is_status_of = "/api/v2.0/ping" if status != 401 else "/v2/"
+        return (status if asked.path == is_status_of else 200), {}, b"{}"
+
+    settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    server.answer = answer
+    address = Address(server.url, kind, username, "secret" if username else "")
+    with pytest.raises(BadRequest, match=message) if message else contextlib.nullcontext():
+        remote_registries.ping(address)
 
 
 def test_harbor_tells_types_and_labels(server: Server) -> None:

@@ -50,7 +50,7 @@ def test_a_preview_ends_in_time_with_what_it_saw(
     ("failure", "message"),
     [
         (RegistryUnavailableError("away"), "No registry answers"),
-        (RegistryRejectedError(401, "UNAUTHORIZED"), "refuses this name"),
+        (RegistryRejectedError(401, "UNAUTHORIZED"), "asks for a name"),
     ],
 )
 def test_why_there_is_no_preview(
