@@ -18,8 +18,8 @@ _COMMIT = (
     rule(
         "commit: every pin is looked at again",
         _BLOBS,
-        "if len(held) != len(pins) or",
-        "if",
+        "if len(held) != len(pins) or _links_here(repository, pins) < len(pins):",
+        "if False:",
     ),
     rule(
         "commit: every pin is linked here still",
@@ -32,6 +32,7 @@ _COMMIT = (
         "registry_sync/catalog.py",
         "    with late_links.announced_again(repository, push.manifest.digest):\n",
         "    if True:\n",
+        "tests/registry_sync/test_late_links.py",
     ),
     rule(
         "commit: a pin is of one generation",
