@@ -5,6 +5,8 @@ from tools.garbage_rules_around import LATER, REFUSALS_OF_RUNS
 
 REFUSALS = "tests/registry_sync/test_garbage_refusals.py"
 
+BLOBS = "tests/registry_sync/test_blobs.py"
+
 _CLAIMS = "registry_sync/garbage_claims.py"
 _SWEEP = "registry_sync/garbage_sweep.py"
 _CANDIDATES = "registry_sync/garbage_candidates.py"
@@ -39,6 +41,7 @@ _COMMIT = (
         _BLOBS,
         " and row.generation == pins[row.digest]",
         "",
+        BLOBS,
     ),
     rule("revival: a new generation", _BLOBS, "generations[digest] = _new_generation()", "pass"),
     rule(
