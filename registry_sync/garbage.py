@@ -206,6 +206,7 @@ def _brake(run: Run) -> None:
 
 def _sweep(job: _Job, before: datetime.datetime) -> None:
     batches: dict[str, list[Candidate]] = {}
+    done = 0
 
     def claims() -> Iterator[tuple[Claim, garbage_sweep.Told]]:
         for batch in _batches(job):
@@ -214,16 +215,17 @@ def _sweep(job: _Job, before: datetime.datetime) -> None:
             batches[claim.token] = batch
             yield claim, job.tally.take(batch)
 
-    removals = garbage_sweep.remove_each(
-        job.storage, claims(), workers=job.workers, at_once=1 if job.rate else _AT_ONCE
+    def ended(claim: Claim, gone: set[str]) -> None:
+        nonlocal done
+        batch = batches.pop(claim.token)
+        job.tally.tell(batch, gone)
+        done += len(batch)
+        job.run.progress(done=done)
+
+    at_once = 1 if job.rate else _AT_ONCE
+    garbage_sweep.remove_each(
+        job.storage, claims(), workers=job.workers, at_once=at_once, ended=ended
     )
-    done = 0
-    with contextlib.closing(removals):
-        for claim, gone in removals:
-            batch = batches.pop(claim.token)
-            job.tally.tell(batch, gone)
-            done += len(batch)
-            job.run.progress(done=done)
 
 
 def _batches(job: _Job) -> Iterator[list[Candidate]]:

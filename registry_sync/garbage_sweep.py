@@ -35,8 +35,14 @@ def remove(storage: Storage, claim: Claim, *, workers: int = 1, told: Told = _no
 
     Where the storage fails before anything was removed for good, all of it lives again.
     """
-    ((_claim, gone),) = remove_each(storage, iter([(claim, told)]), workers=workers)
-    return gone
+    removed: set[str] = set()
+    remove_each(
+        storage,
+        iter([(claim, told)]),
+        workers=workers,
+        ended=lambda _claim, gone: removed.update(gone),
+    )
+    return removed
 
 
 def remove_each(
@@ -45,11 +51,13 @@ def remove_each(
     *,
     workers: int = 1,
     at_once: int = 1,
-) -> Generator[tuple[Claim, set[str]], None, None]:
-    """Remove claim after claim; yield each with what is gone. Raises ``StorageUnavailableError``.
+    ended: Callable[[Claim, set[str]], None],
+) -> None:
+    """Remove claim after claim; call ``ended`` of each with what is gone.
 
-    ``at_once``: while threads move the files of one, the rows of another are worked on here. What
-    was claimed is brought to its end also where this ends early.
+    Raises ``StorageUnavailableError``, and what ``ended`` raises. ``at_once``: while threads move
+    the files of one, the rows of another are worked on here. What was claimed is brought to its end
+    also where this ends early.
     """
     under_way: deque[_Removal] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -57,23 +65,23 @@ def remove_each(
             for claim, told in claims:
                 under_way.append(_Removal(claim, _stages(storage, claim, workers, told), pool))
                 while len(under_way) >= at_once:
-                    yield from _step(under_way)
+                    _step(under_way, ended)
             while under_way:
-                yield from _step(under_way)
+                _step(under_way, ended)
         finally:
             while under_way:
                 # What ends us is told already; whoever comes next finishes what this one cannot.
                 with contextlib.suppress(Exception):
-                    list(_step(under_way))
+                    _step(under_way, ended)
 
 
-def _step(under_way: "deque[_Removal]") -> Iterator[tuple[Claim, set[str]]]:
-    """Take the eldest one stage further; yield it where it has ended."""
+def _step(under_way: "deque[_Removal]", ended: Callable[[Claim, set[str]], None]) -> None:
+    """Take the eldest one stage further; tell where it has ended."""
     removal = under_way.popleft()
     if removal.go_on():
         under_way.append(removal)
     else:
-        yield removal.claim, removal.gone
+        ended(removal.claim, removal.gone)
 
 
 # What threads have to do before the next stage; in the end, what is gone.

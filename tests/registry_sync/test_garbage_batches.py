@@ -12,7 +12,7 @@ from registry_sync.runs import Run, StopRequestedError
 from registry_sync.storage.base import StorageUnavailableError
 from registry_sync.storage.filesystem import FilesystemStorage
 from tests.factories import make_image, make_repository
-from tests.registry_sync.collecting import Shelf, collect, discard, pass_time, resume
+from tests.registry_sync.collecting import Shelf, collect, discard, log_of, pass_time, resume
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,5 +101,6 @@ def test_who_is_stopped_leaves_no_claim(
     assert not Blob.objects.filter(state=Blob.State.DELETING).exists()
     # Both that were under way are counted, and no more.
     assert task.result["digests"] == 4
+    assert log_of(task).count("removed sha256:") == 4
     assert Blob.objects.filter(state=Blob.State.GONE).count() == 4
     assert shelf.stray() == []
