@@ -16,7 +16,7 @@ def require_any_room(*, used: int, limit: int) -> None:
     """Raise ``Denied`` where not one byte fits any more (-1: no limit)."""
     if 0 <= limit <= used:
         raise Denied(
-            _("the project's storage limit of %(limit)d bytes is used up") % {"limit": limit}
+            _("the project's storage limit of %(limit)s is used up") % {"limit": _told(limit)}
         )
 
 
@@ -27,6 +27,16 @@ def require_room(*, used: int, added: int, limit: int) -> None:
     """
     if limit >= 0 and added > 0 and used + added > limit:
         raise Denied(
-            _("the project's storage limit of %(limit)d bytes would be exceeded by %(over)d")
-            % {"limit": limit, "over": used + added - limit}
+            _("the project's storage limit of %(limit)s would be exceeded by %(over)s")
+            % {"limit": _told(limit), "over": _told(used + added - limit)}
         )
+
+
+def _told(size: int) -> str:
+    """Write bytes as docker's users read them; little enough is told to the byte."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1000 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{size} B" if unit == "B" else f"{amount:.4g} {unit}"

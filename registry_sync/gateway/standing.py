@@ -26,6 +26,7 @@ from registry_sync.gateway import refusals
 from registry_sync.gateway.errors import ProtocolError, name_unknown
 from registry_sync.models import Repository
 
+_DOING = {"delete": "delete from", "push": "push to", "pull": "pull from"}
 # Where the mirror's listener keeps what it decided in place of a token; no header can set it.
 GIVEN_CLAIMS = "moorage.claims"
 # What a client is told to ask for (distribution: a push needs both).
@@ -93,9 +94,17 @@ def challenge(scope: str = "", error: str = "") -> ProtocolError:
     return ProtocolError(
         401,
         "UNAUTHORIZED",
-        "authentication required",
+        _refusal(scope) if error == "insufficient_scope" else "authentication required",
         headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"},
     )
+
+
+def _refusal(scope: str) -> str:
+    """Say what a token is not good for; the same of a project that is hidden and of none."""
+    _kind, _, rest = scope.partition(" ")[0].partition(":")
+    name, _, actions = rest.rpartition(":")
+    doing = next((words for action, words in _DOING.items() if action in actions), "use")
+    return f"you may not {doing} {name}, or there is no such project"
 
 
 def scope_of(name: str, action: str) -> str:
@@ -182,7 +191,7 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
     same for a project that does not exist and for one that the caller may not know of.
     """
     if not is_repository_name(name):
-        raise ProtocolError(400, "NAME_INVALID", "invalid repository name")
+        raise _name_invalid(request, name)
     wanted = scope or scope_of(name, action)
     claims = bearer_claims(request, wanted)
     standing = standing_of(claims, name, action)
@@ -191,6 +200,16 @@ def require_standing(request: HttpRequest, name: str, action: str, *, scope: str
             _refuse_proxy(claims, name)
         raise challenge(wanted, "insufficient_scope")
     return standing
+
+
+def _name_invalid(request: HttpRequest, name: str) -> ProtocolError:
+    if not is_repository_name(f"project/{name}") or "/" in name:
+        return ProtocolError(400, "NAME_INVALID", "invalid repository name")
+    if request.method == "HEAD":
+        # No words come with it. Not there, then: the client goes on to what is answered with some.
+        return name_unknown()
+    told = f"a repository's name begins with its project's: PROJECT/{name}"
+    return ProtocolError(400, "NAME_INVALID", told)
 
 
 def _refuse_proxy(claims: TokenClaims, name: str) -> None:

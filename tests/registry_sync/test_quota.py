@@ -23,6 +23,20 @@ def test_there_is_none(used: int, added: int, limit: int) -> None:
         require_room(used=used, added=added, limit=limit)
 
 
+@pytest.mark.parametrize(
+    ("used", "limit", "told"),
+    [
+        (5, 4, "limit of 4 B would be exceeded by 2 B"),
+        (50 * 2**30, 50 * 2**30, "limit of 50 GiB would be exceeded by 1 B"),
+        (1_000_000 + 1536, 1_000_000, "limit of 976.6 KiB would be exceeded by 1.501 KiB"),
+        (2**52, 2**51, "limit of 2048 TiB"),
+    ],
+)
+def test_sizes_are_told_in_units(used: int, limit: int, told: str) -> None:
+    with pytest.raises(Denied, match=told):
+        require_room(used=used, added=1, limit=limit)
+
+
 class TestEarlyAnswer:
     def test_a_project_without_a_limit_has_room(self, team: Project) -> None:
         usage.require_room(team.pk, {some_digest(): 2**62})

@@ -210,6 +210,15 @@ class TestNobody:
         answer = carol_app.put("team/app/manifests/v2", image.content, image.media_type)
         assert error_of(answer) == (401, "UNAUTHORIZED")
         assert 'error="insufficient_scope"' in answer["WWW-Authenticate"]
+        told = "you may not push to team/app, or there is no such project"
+        assert told in answer.content.decode()
+
+    def test_a_name_without_a_project_is_told_how_names_begin(self, carol_app: Caller) -> None:
+        answer = carol_app.call("POST", "app/blobs/uploads/")
+        assert error_of(answer) == (400, "NAME_INVALID")
+        assert "PROJECT/app" in answer.content.decode()
+        # Clients begin with this one, and no words reach them with it.
+        assert carol_app.call("HEAD", f"app/blobs/{some_digest()}").status_code == 404
 
 
 def test_what_nobody_expected_is_500_without_details(

@@ -228,7 +228,7 @@ class TestQuota:
         self.limit(team, used)
         answer = caller.call("POST", UPLOADS)
         assert error_of(answer) == (403, "DENIED")
-        assert f"storage limit of {used} bytes is used up" in answer.content.decode()
+        assert f"storage limit of {used} B is used up" in answer.content.decode()
         assert registry.calls == []
 
     def test_an_upload_where_there_is_room_for_a_byte_is_let_in(
