@@ -4,7 +4,6 @@ from tools.garbage_rule import rule
 from tools.garbage_rules_around import LATER, REFUSALS_OF_RUNS
 
 REFUSALS = "tests/registry_sync/test_garbage_refusals.py"
-
 BLOBS = "tests/registry_sync/test_blobs.py"
 
 _CLAIMS = "registry_sync/garbage_claims.py"
@@ -61,6 +60,7 @@ _COMMIT = (
         _BLOBS,
         "l.kind = 'layer' AND l.state = 'present' AND l.digest IN",
         "l.kind = 'layer' AND l.digest IN",
+        BLOBS,
     ),
     rule(
         "HEAD: counts the grace anew",

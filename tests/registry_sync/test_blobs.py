@@ -153,6 +153,22 @@ class TestConfirm:
         assert not RepositoryBlob.objects.exists()
 
 
+class TestPresentSizes:
+    def test_only_what_was_seen_here_is_believed(self, app: Repository) -> None:
+        """An announcement proves nothing, of whatever lives elsewhere."""
+        make_blob(DIGEST, size=7)
+        make_link(app, DIGEST, state=Expected)
+        assert blobs.present_sizes(app.pk, [DIGEST]) == {}
+        RepositoryBlob.objects.update(state=Present)
+        assert blobs.present_sizes(app.pk, [DIGEST]) == {DIGEST: 7}
+
+    @pytest.mark.parametrize("state", COLLECTED)
+    def test_nothing_that_is_collected(self, app: Repository, state: str) -> None:
+        make_blob(DIGEST, size=7, state=state)
+        make_link(app, DIGEST)
+        assert blobs.present_sizes(app.pk, [DIGEST]) == {}
+
+
 class TestTouch:
     def test_a_fresh_one_is_not_written(self, app: Repository) -> None:
         make_blob(DIGEST, age=QUARTER - SOON)
