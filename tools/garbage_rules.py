@@ -5,6 +5,7 @@ from tools.garbage_rules_around import LATER, REFUSALS_OF_RUNS
 
 REFUSALS = "tests/registry_sync/test_garbage_refusals.py"
 BLOBS = "tests/registry_sync/test_blobs.py"
+GATEWAY_BLOBS = "tests/registry_sync/gateway/test_blobs.py"
 
 _CLAIMS = "registry_sync/garbage_claims.py"
 _SWEEP = "registry_sync/garbage_sweep.py"
@@ -67,6 +68,7 @@ _COMMIT = (
         _GATEWAY_BLOBS,
         "blobs.touch(standing.repository(), digest)",
         "pass",
+        GATEWAY_BLOBS,
     ),
     rule(
         "HEAD: the registry's word is of one generation",
