@@ -16,7 +16,8 @@ from pathlib import Path
 
 import requests
 
-from tests.live.stack import Stack, free_port, wait_for
+from tests.live.stack import Stack, wait_for
+from tests.ports import free_port
 
 PAIRS = 5
 SECONDS = 3

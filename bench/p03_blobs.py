@@ -26,7 +26,8 @@ from bench.harness import (
     wrk,
 )
 from bench.images import push
-from tests.live.stack import free_port, wait_for
+from tests.live.stack import wait_for
+from tests.ports import free_port
 
 SIZES = {"400 KiB": (400 * 1024, "≥ 4"), "32 MiB": (32 * 1024 * 1024, "≥ 0.9")}
 GIBIBYTE = 1024**3

@@ -26,7 +26,7 @@ from bench.p03_blobs import proxy
 from portal.demo.images import MANIFEST, digest_of, filler
 from tests.live.mirroring import PROJECT, Mirrored, prepare
 from tests.live.plain_registry import PlainRegistry
-from tests.live.stack import free_port
+from tests.ports import free_port
 
 MIB = 1024 * 1024
 # Smaller on the command line, for a first look: of each layer, behind the fastest line.

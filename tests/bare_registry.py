@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 
 from accounts.crypto import ensure_keys
+from tests.ports import free_port
 
 TEMPLATE = settings.BASE_DIR / "deploy" / "registry.yml.template"
 _PLACEHOLDER = re.compile(r"@@\{(\w+)\}")
@@ -49,14 +50,6 @@ def running(folder: Path) -> Iterator[str]:
         program.kill()
         program.wait()
         log.close()
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int, program: subprocess.Popen[bytes]) -> None:

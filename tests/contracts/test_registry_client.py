@@ -24,6 +24,7 @@ from tests.factories import (
     some_digest,
 )
 from tests.fakes import FakeRegistry
+from tests.ports import free_port
 
 NAME = "team/app"
 
@@ -263,7 +264,7 @@ def test_uploads_of_a_blob_that_is_here_disturb_nobody(real: Subject) -> None:
 
 
 def test_a_registry_that_does_not_listen_is_unavailable() -> None:
-    port = bare_registry.free_port()
+    port = free_port()
     client = RegistryClient(f"http://127.0.0.1:{port}", lambda _access: "token")
     with pytest.raises(RegistryUnavailableError):
         client.head_blob(NAME, some_digest())

@@ -8,7 +8,8 @@ import pytest
 
 from tests.live.harbor import HarborClient
 from tests.live.images import write_image, write_index
-from tests.live.stack import Stack, free_port
+from tests.live.stack import Stack
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from portal.stack import checks
 from portal.stack.home import Home
 from portal.stack.render import Site, render_nginx
-from tests.live.stack import free_port, wait_for
+from tests.live.stack import wait_for
+from tests.ports import free_port
+from tests.servers import QuietServer
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Upstream:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go out together: nginx ends a sub-request when it has the head.
+    wbufsize = -1
     upstream: Upstream
 
     def handle_any(self) -> None:
@@ -111,7 +115,7 @@ def started(root: Path) -> Iterator[Front]:
     for name in ("gateway", "web", "registry"):
         upstream = upstreams[name] = Upstream(name)
         handler = type(name, (Handler,), {"upstream": upstream})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server = QuietServer(("127.0.0.1", 0), handler)
         upstream.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)

@@ -7,7 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.live.stack import PATIENCE, free_port, wait_for
+from tests.live.stack import PATIENCE, wait_for
+from tests.ports import free_port
 
 _CONFIGURATION = """
 version: 0.1

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import Any
 
 import requests
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ("registry", "gateway", "web", "worker", "nginx")
 ADMIN_PASSWORD = "correct-horse-battery-staple"
@@ -25,13 +26,6 @@ _TLS = {
     "copy": ("--src-tls-verify=false", "--dest-tls-verify=false"),
     "sync": ("--src-tls-verify=false", "--dest-tls-verify=false"),
 }
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, *, patience: float = PATIENCE) -> None:

@@ -13,7 +13,8 @@ import redis
 
 from tests.live.client import pusher
 from tests.live.jobs import LEASE, MEASURE, Desk, Worker, begin, without_worker
-from tests.live.stack import Stack, free_port, wait_for
+from tests.live.stack import Stack, wait_for
+from tests.ports import free_port
 from tests.postgres import cluster
 
 pytestmark = pytest.mark.live

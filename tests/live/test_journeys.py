@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.live import browser as chromium_browser
 from tests.live.browser import Visitor, visitor
-from tests.live.stack import Stack, free_port, wait_for
+from tests.live.stack import Stack, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

@@ -12,7 +12,8 @@ import requests
 from accounts.crypto import ensure_keys
 from portal.stack import checks
 from portal.stack.errors import CannotStart
-from tests.live.stack import PROGRAMS, Stack, free_port, refused, wait_for
+from tests.live.stack import PROGRAMS, Stack, refused, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

@@ -5,11 +5,12 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import BinaryIO
 
 from registry_sync.client import outbound
 from registry_sync.client.remote import RemoteRegistry
+from tests.servers import QuietServer
 
 
 @dataclass
@@ -78,8 +79,7 @@ def served(address: str = "127.0.0.1") -> Iterator[Server]:
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    running = ThreadingHTTPServer((address, 0), Handler)
-    running.daemon_threads = True
+    running = QuietServer((address, 0), Handler)
     made.port = running.server_address[1]
     thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
     thread.start()
