@@ -383,3 +383,14 @@ def test_who_may_not(cast: Cast, policy: ReplicationPolicy, signed_in: SignedIn)
         assert "Add a registry" not in page
     for path in actions:
         assert auditor.post(path).status_code == 403, path
+
+
+def test_what_has_not_happened_yet_reads_otherwise_than_what_never_will(
+    cast: Cast, remote: RemoteRegistry, signed_in: SignedIn
+) -> None:
+    policies.create(Terms("nightly", remote), actor=SYSTEM_ACTOR)
+    client = signed_in(cast.admin)
+    client.cookies["moorage_language"] = "zh-hant"
+    page = text_of(client.get(POLICIES))
+    assert "從未" in page
+    assert "永不" not in page
