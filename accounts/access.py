@@ -241,10 +241,15 @@ def require_system(principal: Principal, action: str) -> None:
         raise Denied(decision.reason)
 
 
+def is_everywhere(principal: Principal, action: str) -> bool:
+    """Tell whether the caller may do that in every project."""
+    return principal.is_administrator or (principal.is_auditor and action in READING_ACTIONS)
+
+
 def projects_where(principal: Principal, action: str) -> QuerySet[Project]:
     """Return the projects in which the caller may do that: what lists over projects begin from."""
     projects = Project.objects.visible_to(principal)
-    if principal.is_administrator or (principal.is_auditor and action in READING_ACTIONS):
+    if is_everywhere(principal, action):
         return projects
     allowed = Q(is_public=True) if action in PUBLIC_ACTIONS else Q(pk__in=())
     if principal.is_auditor:

@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from accounts import sessions, throttle
 from accounts.crypto import ensure_keys
-from registry_sync import executions, garbage_epoch, in_use, push_days, queues, relay, statistics
+from registry_sync import (
+    executions,
+    garbage_epoch,
+    in_use,
+    planner_statistics,
+    push_days,
+    queues,
+    relay,
+    statistics,
+)
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.failpoints import hit
 from registry_sync.garbage_epoch import InterlockError
@@ -53,6 +62,8 @@ def run(run: Run) -> None:
     finished = arriving.mend()
     run.log(f"proxy projects: dropped {checks} checks, finished {finished} images")
     queues.forget_workers()
+    if tables := planner_statistics.renew():
+        run.log(f"SQLite looked at {tables} large tables, to choose their indexes")
     run.log(f"dropped {in_use.forget_expired()} reports of what runs, which had expired")
     try:
         garbage_epoch.advance(configured_storage())

@@ -16,6 +16,7 @@ from accounts.access import can_system, projects_where
 from accounts.models import Project, User
 from accounts.principals import Principal
 from registry_sync.models import Artifact, Repository, Tag
+from registry_sync.repositories import visible_to
 from registry_sync.tag_filters import tags_for_people
 
 MAX_WORDS = 6
@@ -51,8 +52,7 @@ def repositories(
     principal: Principal, words: Sequence[str], action: str = "repository:list"
 ) -> QuerySet[Repository]:
     """Return the repositories in whose full names the words stand; the caller orders them."""
-    allowed = projects_where(principal, action)
-    return Repository.objects.pushed().filter(_named(words), project__in=allowed)
+    return visible_to(principal, action).filter(_named(words))
 
 
 def _named(words: Iterable[str]) -> Q:

@@ -1,8 +1,8 @@
 """Which artifacts a list shows: those pushed for their own sake, by ``q`` and ``sort``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from rest_framework.request import Request
 
 from accounts.errors import BadRequest
@@ -36,6 +36,27 @@ def top_level(found: QuerySet[Artifact]) -> QuerySet[Artifact]:
     tags = Tag.objects.filter(artifact=OuterRef("pk"))
     own = Q(subject_digest="") & ~Exists(parents) & ~Exists(tags.filter(TOOL_TAG))
     return found.filter(own | Exists(tags.exclude(TOOL_TAG)))
+
+
+def count_top_level(repository_ids: Collection[int]) -> dict[int, int]:
+    """Count what ``top_level`` keeps of each repository's live artifacts, of those with any.
+
+    All are counted by an index, and the few looked at that may be there for another's sake.
+    """
+    live = Artifact.objects.live().filter(repository__in=repository_ids).order_by()
+    tags = Tag.objects.filter(repository__in=repository_ids)
+    indexes = live.filter(kind=Artifact.Kind.INDEX)
+    children = ArtifactReference.objects.filter(parent__in=indexes).order_by().values("child")
+    about = Q(pk__in=tags.filter(TOOL_TAG).order_by().values("artifact"))
+    # Not "not empty", which would look at every row.
+    about |= Q(subject_digest__gt="")
+    named = Tag.objects.filter(artifact=OuterRef("pk")).exclude(TOOL_TAG)
+    is_hidden = (Q(pk__in=children) | about) & Q(~Exists(named))
+    counted = live.values("repository_id").annotate(
+        n=Count("*"), hidden=Count("pk", filter=is_hidden)
+    )
+    rows = counted.values_list("repository_id", "n", "hidden")
+    return {repository_id: n - hidden for repository_id, n, hidden in rows}
 
 
 def filtered(found: QuerySet[Artifact], request: Request) -> QuerySet[Artifact]:

@@ -59,7 +59,8 @@ class Artifacts(Endpoint):
     def get(self, request: Request, name_or_id: str, path: str) -> Response:
         """List what was pushed itself: neither an index's manifests nor signatures."""
         repository = repositories.find(self, request, name_or_id, path, action="artifact:list")
-        return _page(request, Artifact.objects.live().filter(repository=repository))
+        live = Artifact.objects.live().filter(repository=repository)
+        return _page(request, live, repository)
 
     def post(self, request: Request, name_or_id: str, path: str) -> Response:
         """Copy an artifact from another repository, with its platforms and its signatures.
@@ -132,11 +133,17 @@ def find(repository: Repository, reference: str, options: Options | None = None)
     return artifact
 
 
-def _page(request: Request, live: QuerySet[Artifact]) -> Response:
+def _page(
+    request: Request, live: QuerySet[Artifact], repository: Repository | None = None
+) -> Response:
     options, page = Options.of(request), Page.of(request)
     found = artifact_filters.filtered(artifact_filters.top_level(live), request)
     found = artifact_filters.latest_in_repository(found, request)
-    rows = page.rows(artifact_output.detailed(found, options))
-    return Response(
-        artifact_output.output(rows, options), headers=page.headers(request, page.total(found))
-    )
+    # Chosen by number first: what is shown of each is looked up for this page's alone.
+    chosen = Artifact.objects.filter(pk__in=page.of_keys(found)).order_by(*found.query.order_by)
+    rows = list(artifact_output.detailed(chosen, options))
+    if repository is None or query.conditions(request):
+        total = page.total(found)
+    else:
+        total = artifact_filters.count_top_level([repository.pk]).get(repository.pk, 0)
+    return Response(artifact_output.output(rows, options), headers=page.headers(request, total))

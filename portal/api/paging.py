@@ -48,6 +48,11 @@ class Page:
         start = (self.number - 1) * self.size
         return list(queryset[start : start + self.size])
 
+    def of_keys(self, queryset: QuerySet[Row]) -> QuerySet[Row, dict[str, Any]]:
+        """Return the keys of this page's rows, for ``pk__in`` of another query."""
+        start = (self.number - 1) * self.size
+        return queryset.values("pk")[start : start + self.size]
+
     def total(self, queryset: QuerySet[Row]) -> int:
         """Count the rows: exactly up to ``COUNTED``.
 

@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import unquote
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +19,7 @@ from portal.api.endpoint import Endpoint
 from portal.api.openapi import Operation
 from portal.api.paging import Page, listed
 from registry_sync import repositories, statistics, trash
-from registry_sync.models import Artifact, Repository
+from registry_sync.models import Repository
 from registry_sync.search import repository_named
 from registry_sync.statistics import NEVER_PULLED, Pulls
 
@@ -65,8 +65,7 @@ class Repositories(Endpoint):
 
     def get(self, request: Request) -> Response:
         """List the repositories of every project in which the caller may."""
-        allowed = access.projects_where(self.principal, "repository:list")
-        return _page(present().filter(project__in=allowed), request)
+        return _page(repositories.visible_to(self.principal), request)
 
 
 class ProjectRepositories(Endpoint):
@@ -79,7 +78,7 @@ class ProjectRepositories(Endpoint):
         """List a project's repositories."""
         project = projects.find(request, name_or_id, principal=self.principal)
         access.require(self.principal, "repository:list", project)
-        return _page(present().filter(project=project), request)
+        return _page(Repository.objects.pushed().filter(project=project), request)
 
 
 class OneRepository(Endpoint):
@@ -148,15 +147,11 @@ def output(rows: Sequence[Repository]) -> list[dict[str, Any]]:
 
 def figures_of(rows: Sequence[Repository]) -> dict[str, Any]:
     """Return what is counted of these repositories, which are those of one page."""
-    pulls = statistics.of_repositories([row.pk for row in rows])
-    return {"counts": counts_of(rows), "pulls": pulls}
-
-
-def counts_of(rows: Sequence[Repository]) -> dict[int, int]:
-    """Count the artifacts of these repositories, which are those of one page."""
-    own = artifact_filters.top_level(Artifact.objects.live()).filter(repository__in=rows)
-    counted = own.order_by().values("repository_id").annotate(n=Count("pk"))
-    return dict(counted.values_list("repository_id", "n"))
+    ids = [row.pk for row in rows]
+    return {
+        "counts": artifact_filters.count_top_level(ids),
+        "pulls": statistics.of_repositories(ids),
+    }
 
 
 def _page(found: QuerySet[Repository], request: Request) -> Response:
@@ -170,7 +165,7 @@ def _page(found: QuerySet[Repository], request: Request) -> Response:
             )
     found = query.ordered(found.order_by("project__name", "path"), request, _SORTS)
     page = Page.of(request)
-    rows = page.rows(found)
+    rows = page.rows(found.select_related("project"))
     return Response(output(rows), headers=page.headers(request, page.total(found)))
 
 

@@ -19,6 +19,7 @@ from portal.web.commands import TOOLS, first_push, tool_of
 from portal.web.home_pins import pinned_of
 from portal.web.tag_rows import one_per_artifact, tag_rows, with_artifacts
 from registry_sync import push_days, statistics
+from registry_sync.accessories import subject_of_tag
 from registry_sync.models import ProjectUsage, Repository, RepositoryBlob, Tag
 from registry_sync.quota import WARNING_PERCENT
 from registry_sync.tag_filters import tags_for_people
@@ -41,7 +42,7 @@ def index(request: HttpRequest) -> HttpResponse:
         raise SignInNeeded
     projects = Project.objects.visible_to(principal)
     tags = tags_for_people(Tag.objects.filter(repository__project__in=projects))
-    rows = tag_rows(_newest(tags), tool_of(request))
+    rows = tag_rows(_newest(projects, tags), tool_of(request))
     if not rows:
         return _first_run(request, principal, projects)
     # An exact number of millions would cost more than the rest of the page.
@@ -87,17 +88,29 @@ def _part(project: Project) -> Part:
     return Part(project.name, used, reverse("projects:detail", args=[project.name]), note, is_full)
 
 
-def _newest(tags: QuerySet[Tag]) -> list[Tag]:
+def _newest(projects: QuerySet[Project], tags: QuerySet[Tag]) -> list[Tag]:
     """Return the tags that were pushed last.
 
     Along the index of all tags first: asked for those of many projects at once, a database sorts
     millions. Who may see few of the newest is asked about the few that they may see.
     """
-    rows = with_artifacts(tags).select_related("artifact", "repository__project")
+    # By nothing else, which would be no index's order; a tie is broken among what is read.
+    newest = Tag.objects.order_by("-pushed_at")[:_NEWEST_TAGS].values_list(
+        "pushed_at", "pk", "repository_id", "artifact_id", "name"
+    )
+    keys = [
+        (pk, repository_id)
+        for _at, pk, repository_id, artifact_id, name in sorted(newest, reverse=True)
+        if artifact_id and not subject_of_tag(name)
+    ]
+    there = Repository.objects.filter(pk__in={repository_id for _pk, repository_id in keys})
+    seen = set(there.filter(project__in=projects).values_list("pk", flat=True))
+    found = [pk for pk, repository_id in keys if repository_id in seen][:_RECENT_TAGS]
+    chosen = Tag.objects.filter(pk__in=found) if len(found) == _RECENT_TAGS else tags
+    rows = with_artifacts(chosen).select_related("artifact", "repository__project")
     rows = rows.order_by("-pushed_at", "-id")
-    newest = Tag.objects.order_by("-pushed_at", "-id").values_list("pk", flat=True)[:_NEWEST_TAGS]
-    found = list(rows.filter(pk__in=list(newest))[:_RECENT_TAGS])
-    return found if len(found) == _RECENT_TAGS else list(rows[:_RECENT_TAGS])
+    # Without a limit where the keys are known: with one, PostgreSQL seeks them along all tags.
+    return list(rows if chosen is not tags else rows[:_RECENT_TAGS])
 
 
 def _first_run(

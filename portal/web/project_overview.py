@@ -35,7 +35,7 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     require(principal, "repository:list", found)
     repositories = Repository.objects.pushed().filter(project=found)
     tags = tags_for_people(Tag.objects.filter(repository__project=found))
-    rows = tag_rows(_recent(repositories, tags), tool_of(request))
+    rows = tag_rows(_recent(repositories), tool_of(request))
     own = rights(principal, [found])[found.pk]
     context = frame(request, found, "overview", own=own) | {
         "repository_count": repositories.count(),
@@ -54,7 +54,7 @@ def index(request: HttpRequest, project: str) -> HttpResponse:
     return render(request, "projects/overview.html", context)
 
 
-def _recent(repositories: QuerySet[Repository], tags: QuerySet[Tag]) -> QuerySet[Tag]:
+def _recent(repositories: QuerySet[Repository]) -> QuerySet[Tag]:
     """Return the tags that were pushed last, found by way of the repositories pushed to last."""
     latest = list(
         repositories.order_by("-pushed_at", "-pk").values_list("pk", "pushed_at")[:_RECENT]
@@ -62,7 +62,8 @@ def _recent(repositories: QuerySet[Repository], tags: QuerySet[Tag]) -> QuerySet
     # Fewer repositories than lines: then older pushes of theirs have room.
     is_full = len(latest) == _RECENT
     since = min((at for _pk, at in latest if at), default=None) if is_full else None
-    rows = with_artifacts(tags.filter(repository__in=[pk for pk, _at in latest]))
+    there = Tag.objects.filter(repository__in=[pk for pk, _at in latest])
+    rows = with_artifacts(tags_for_people(there))
     if since is not None:
         rows = rows.filter(pushed_at__gte=since)
     rows = rows.select_related("artifact", "repository__project")
