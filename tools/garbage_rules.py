@@ -93,6 +93,7 @@ _COMMIT = (
         _GATEWAY_BLOBS,
         "if rows is not None and rows.state != Blob.State.LIVE:",
         "if False:",
+        GATEWAY_BLOBS,
     ),
     rule(
         "pin: counts the grace anew",
