@@ -137,51 +137,66 @@ def runnable(kinds: Collection[str], now: datetime.datetime) -> Q:
 def claim(task_id: int, *, worker: str, slots: int, kinds: Collection[str]) -> Task | None:
     """Take a task for this worker; None where it is gone, taken, not due or no slot is free."""
     now = timezone.now()
-    if Task.objects.filter(worker=worker, state__in=HELD, lease_until__gt=now).count() >= slots:
+    if not _has_room(worker, slots, now):
         return None
     wanted = Task.objects.filter(runnable(kinds, now))
     execution_id = wanted.filter(pk=task_id).values_list("execution_id", flat=True).first()
-    if execution_id is None:
-        return None
-    with transaction.atomic():
-        execution = _lock(execution_id)
-        task = leases.claim(
-            wanted,
-            task_id,
-            until=lease_end(now),
-            state=State.RUNNING,
-            worker=worker,
-            heartbeat_at=now,
-            started_at=now,
-            attempts=F("attempts") + 1,
-            message="",
-        )
-        if task is not None and execution.state == State.QUEUED:
-            execution.state, execution.started_at = State.RUNNING, now
-            execution.save(update_fields=["state", "started_at"])
-    return task
+    return None if execution_id is None else _take(wanted, task_id, execution_id, worker, now)
 
 
 def claim_next(*, worker: str, slots: int, kinds: Collection[str]) -> Task | None:
     """Take any task that may begin; executions take turns, so that a large one holds up none."""
     now = timezone.now()
+    if not _has_room(worker, slots, now):
+        return None
     active = list(
         Execution.objects.active().filter(kind__in=kinds).values_list("pk", flat=True)[:200]
     )
     random.shuffle(active)
+    wanted = Task.objects.filter(runnable(kinds, now))
     for execution_id in active:
-        first = list(
-            Task.objects.filter(runnable(kinds, now), execution_id=execution_id)
-            .order_by("pk")
-            .values_list("pk", flat=True)[:8]
-        )
+        rows = wanted.filter(execution_id=execution_id).order_by("pk")
+        first = list(rows.values_list("pk", flat=True)[:8])
         # Not all of them the first one: the others would come in vain.
         random.shuffle(first)
         for task_id in first[:2]:
-            task = claim(task_id, worker=worker, slots=slots, kinds=kinds)
+            task = _take(wanted, task_id, execution_id, worker, now)
             if task is not None:
                 return task
     return None
+
+
+def _has_room(worker: str, slots: int, now: datetime.datetime) -> bool:
+    held = Task.objects.filter(worker=worker, state__in=HELD, lease_until__gt=now)
+    return held.count() < slots
+
+
+@transaction.atomic
+def _take(
+    wanted: QuerySet[Task], task_id: int, execution_id: int, worker: str, now: datetime.datetime
+) -> Task | None:
+    """Take a task if it still is one of the wanted; None where another was faster."""
+    execution = _locked(execution_id)
+    if execution is None:
+        return None
+    task = leases.claim(
+        wanted,
+        task_id,
+        until=lease_end(now),
+        state=State.RUNNING,
+        worker=worker,
+        heartbeat_at=now,
+        started_at=now,
+        attempts=F("attempts") + 1,
+        message="",
+    )
+    if task is None:
+        return None
+    if execution.state == State.QUEUED:
+        execution.state, execution.started_at = State.RUNNING, now
+        execution.save(update_fields=["state", "started_at"])
+    task.execution = execution
+    return task
 
 
 def lease_end(now: datetime.datetime) -> datetime.datetime:
@@ -190,14 +205,26 @@ def lease_end(now: datetime.datetime) -> datetime.datetime:
 
 
 @transaction.atomic
-def finish(task: Task, state: State, message: str = "") -> None:
-    """End a task that this worker holds. Raises ``LeaseLostError`` where it does not any more."""
-    _end(task, state, message[:1024] or None)
+def finish(
+    task: Task, state: State, message: str = "", *, write: Callable[[], None] | None = None
+) -> None:
+    """End a task that this worker holds. Raises ``LeaseLostError`` where it does not any more.
+
+    ``write`` is called before, in the same transaction.
+    """
+    _end(task, state, message[:1024] or None, write)
 
 
-def _end(task: Task, state: State, message: str | None = None) -> None:
+def _end(
+    task: Task,
+    state: State,
+    message: str | None = None,
+    write: Callable[[], None] | None = None,
+) -> None:
     now = timezone.now()
     execution = _lock(task.execution_id)
+    if write is not None:
+        write()
     more = {} if message is None else {"message": message}
     if not Task.objects.filter(pk=task.pk, fencing_token=task.fencing_token, state__in=HELD).update(
         state=state,

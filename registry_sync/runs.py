@@ -4,7 +4,7 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,6 +52,7 @@ class Run:
         self._flushed = time.monotonic()
         self._is_stopping = False
         self._changed: set[str] = set()
+        self._notes: list[Callable[[], None]] = []
 
     # --- For engines ------------------------------------------------------------------------------
 
@@ -106,6 +107,13 @@ class Run:
         if self._size >= _FLUSH_SIZE:
             self.flush()
 
+    def note(self, write: Callable[[], None]) -> None:
+        """Have something written together with the next progress; it may be written twice.
+
+        Where this attempt loses its task before, it is not: the next one does the same.
+        """
+        self._notes.append(write)
+
     # --- For the door -----------------------------------------------------------------------------
 
     def flush(self) -> None:
@@ -116,9 +124,12 @@ class Run:
             rows = self._rows().filter(pk=self.task.pk, fencing_token=self.task.fencing_token)
             if not rows.update(log_size=self.task.log_size, heartbeat_at=timezone.now(), **changes):
                 raise LeaseLostError
+            for write in self._notes:
+                write()
             if self._lines:
                 TaskLog.objects.create(task_id=self.task.pk, text="".join(self._lines))
             self._is_stopping = rows.filter(state=State.STOPPING).exists()
+        self._notes.clear()
         self._lines.clear()
         self._size = 0
         self._changed.clear()

@@ -22,6 +22,7 @@ from registry_sync import (
     audit_purge,
     bulk,
     executions,
+    fan_out,
     fsck,
     garbage,
     housekeeping,
@@ -190,9 +191,11 @@ def _perform(task: Task) -> None:
                 hit(f"{task.kind}.claimed")
                 kind.engine(run)
                 hit(f"{task.kind}.done")
-            run.flush()
-            executions.finish(task, State.SUCCEEDED)
+            executions.finish(task, State.SUCCEEDED, write=run.flush)
             logger.info("Task %s (%s) succeeded.", task.pk, task.kind)
+            if fan_out.is_planned(run):
+                # Else the other threads would sleep until the next tick.
+                wake_execution(task.execution_id)
         except LeaseLostError:
             raise
         except Exception as error:

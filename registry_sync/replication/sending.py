@@ -7,6 +7,7 @@ first blob that is missing.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, cast
 
 from accounts.errors import BadRequest
@@ -24,6 +25,8 @@ from registry_sync.runs import Run
 
 PIECE_BYTES = 10 * 1024 * 1024
 _READ_BYTES = 256 * 1024
+_UNASKED_BYTES = 1024 * 1024
+_MAX_LINKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,7 @@ class Sender:
         for tag in tags:
             if self._may_tag(artifact, tag):
                 self._put(artifact, tag)
-                replicas.put(
-                    self.policy,
-                    repository_id=artifact.repository_id,
-                    digest=artifact.digest,
-                    destination=self.destination,
-                    tags=[tag],
-                )
+                self.run.note(partial(self._own, artifact, tag))
                 self.run.log(f"{self.destination}:{tag} is {artifact.digest}")
         self.referring.announce(self.client, self.destination)
         self.referring.require_all(self.destination)
@@ -91,6 +88,16 @@ class Sender:
         noted = self.client.put_manifest(self.destination, reference, media_type, content)
         self.referring.sent(artifact, noted)
 
+    def _own(self, artifact: Artifact, tag: str) -> None:
+        """Remember that the tag there is this policy's."""
+        replicas.put(
+            self.policy,
+            repository_id=artifact.repository_id,
+            digest=artifact.digest,
+            destination=self.destination,
+            tags=[tag],
+        )
+
     def _points(self, tag: str, digest: str) -> bool:
         return self.client.tagged_digest(self.destination, tag, types=TYPES) == digest
 
@@ -111,42 +118,33 @@ class Sender:
     def _blobs(self, artifact: Artifact) -> None:
         used = ArtifactBlob.objects.filter(artifact=artifact).order_by("-size")
         sizes = dict(used.values_list("blob_id", "size"))
-        missing = self._missing(artifact, sizes)
+        guess = self._guess(artifact, sizes)
         registry_name = artifact.repository.registry_name
 
         def send(digest: str) -> None:
-            with clients.borrowed(self.address, via=self.via, pause=self.meter.pause) as client:
+            with clients.borrowed(
+                self.address, via=self.via, pause=self.meter.pause, is_sending=True
+            ) as client:
+                location, source = "", guess.elsewhere.get(digest, "")
+                if digest in guess.to_ask and client.has_blob(self.destination, digest):
+                    return
+                if source:
+                    location = client.mount(self.destination, digest, source)
+                    if not location:
+                        return
                 client.put_blob(
                     self.destination,
                     digest,
                     sizes[digest],
                     _opener(registry_name, digest, self.meter),
-                    location=missing[digest],
+                    location=location,
                     piece=PIECE_BYTES if self.policy.is_chunked else 0,
                 )
 
-        each(send, list(missing), meter=self.meter, run=self.run)
+        each(send, list(sizes), meter=self.meter, run=self.run)
 
-    def _missing(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
-        """Return what has to be sent, each with where that has begun, if it has.
-
-        On one connection: these requests are short.
-        """
-        elsewhere = self._elsewhere(artifact, sizes)
-        missing: dict[str, str] = {}
-        for digest in sizes:
-            source = elsewhere.get(digest, "")
-            # What nobody has sent there yet need not be asked for, where it can be mounted.
-            if not (source and self.is_fresh) and self.client.has_blob(self.destination, digest):
-                continue
-            location = self.client.mount(self.destination, digest, source) if source else ""
-            if location or not source:
-                missing[digest] = location
-            self.run.progress()
-        return missing
-
-    def _elsewhere(self, artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, str]:
-        """Guess in which other repository there each blob may be: where this policy puts it."""
+    def _guess(self, artifact: Artifact, sizes: Mapping[str, int]) -> "_Guess":
+        """Guess where each blob may be there, by where this policy puts what holds it here."""
         wanted = filters.read(self.policy.filters)
         links = RepositoryBlob.objects.filter(
             digest__in=sizes,
@@ -154,16 +152,37 @@ class Sender:
             state=RepositoryBlob.State.PRESENT,
             repository__project__deleted_at=None,
         ).exclude(repository=artifact.repository)
-        found: dict[str, str] = {}
-        for link in links.select_related("repository__project").order_by("pk")[:1000]:
+        rows = ArtifactBlob.objects.filter(
+            artifact__repository=artifact.repository, blob_id__in=sizes
+        ).exclude(artifact=artifact)
+        here = set(rows.values_list("blob_id", flat=True))
+        elsewhere: dict[str, str] = {}
+        for link in links.select_related("repository__project").order_by("pk")[:_MAX_LINKS]:
             name = link.repository.name
-            if link.digest in found or not wanted.takes_repository(name):
+            if not wanted.takes_repository(name):
                 continue
             with contextlib.suppress(BadRequest):
                 there = planning.destination_of(self.policy, name)
-                if there != self.destination:
-                    found[link.digest] = there
-        return found
+                if there == self.destination:
+                    here.add(link.digest)
+                else:
+                    elsewhere.setdefault(link.digest, there)
+        if not self.is_fresh:
+            return _Guess(elsewhere, frozenset(sizes))
+        large = {digest for digest, size in sizes.items() if size > _UNASKED_BYTES}
+        # What can be mounted need not be asked for: that is one request too, and does no harm.
+        return _Guess(elsewhere, frozenset((here | large) - elsewhere.keys()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """What may be there already: wrong guesses cost a request, or bytes, and nothing else."""
+
+    # In which other repository a blob may be.
+    elsewhere: Mapping[str, str]
+    # Blobs that may be where they are to go. The others are small and of a new image alone: sending
+    # one costs hardly more than to ask for it.
+    to_ask: frozenset[str]
 
 
 def _opener(

@@ -10,6 +10,8 @@ from registry_sync.runs import Run
 _THREADS = 4
 _LOOK_SECONDS = 0.2
 
+_kept = threading.local()
+
 
 class EndedError(Exception):
     """The run is over: threads that still send give up."""
@@ -49,19 +51,28 @@ class Meter:
 def each(work: Callable[[str], None], digests: Sequence[str], *, meter: Meter, run: Run) -> None:
     """Do the work for each in threads, and look up meanwhile whether the run is to go on.
 
-    The first error ends all of it.
+    The first error ends all of it; nothing goes on after that.
     """
-    if not digests:
-        return
-    with ThreadPoolExecutor(min(_THREADS, len(digests))) as pool:
-        waiting = {pool.submit(work, digest) for digest in digests}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                run.progress(done=meter.sent)
-        except BaseException:
-            meter.ended.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    pool = _pool()
+    begun = {pool.submit(work, digest) for digest in digests}
+    waiting = begun
+    try:
+        while waiting:
+            done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            run.progress(done=meter.sent)
+    except BaseException:
+        meter.ended.set()
+        for future in begun:
+            future.cancel()
+        wait(begun)
+        raise
+
+
+def _pool() -> ThreadPoolExecutor:
+    """Return this thread's own threads, kept from one image to the next."""
+    pool: ThreadPoolExecutor | None = getattr(_kept, "pool", None)
+    if pool is None:
+        pool = _kept.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+    return pool

@@ -5,16 +5,27 @@ import threading
 import pytest
 import time_machine
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.errors import BadRequest, Conflict, NotFound, Unavailable
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import dispatch, executions, leases, runs, tasks
+from registry_sync import dispatch, executions, fan_out, leases, runs, tasks
+from registry_sync.executions import Order
 from registry_sync.leases import LeaseLostError
-from registry_sync.models import State, Task
+from registry_sync.models import State, Task, TaskLog
 from registry_sync.runs import Run
 from tests.conftest import Cast
-from tests.registry_sync.jobs import LATER, UseEngine, actor_of, claim, claimed, log_of, make
+from tests.registry_sync.jobs import (
+    LATER,
+    Broker,
+    UseEngine,
+    actor_of,
+    claim,
+    claimed,
+    log_of,
+    make,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broker")]
 
@@ -201,6 +212,39 @@ def test_a_zombie_that_ends_leaves_no_trace(engine: UseEngine) -> None:
     tasks.run_task(task.pk)
     task.refresh_from_db()
     assert (task.state, task.fencing_token, log_of(task)) == (State.RUNNING, 99, "")
+
+
+def test_what_is_noted_is_written_with_the_end_or_not_at_all(engine: UseEngine) -> None:
+    kept = make().tasks.get()
+    engine(lambda run: run.note(lambda: _write(run)))
+    tasks.run_task(kept.pk)
+    assert log_of(kept) == "noted"
+
+    def lose(run: Run) -> None:
+        run.note(lambda: _write(run))
+        Task.objects.filter(pk=run.task.pk).update(fencing_token=F("fencing_token") + 1)
+
+    engine(lose)
+    lost = make().tasks.get()
+    tasks.run_task(lost.pk)
+    assert log_of(lost) == ""
+
+
+def _write(run: Run) -> None:
+    TaskLog.objects.create(task=run.task, text="noted")
+
+
+def test_other_threads_hear_of_what_a_plan_adds(engine: UseEngine, broker: Broker) -> None:
+    def plan(run: Run) -> None:
+        if run.parameters.get("is_planned"):
+            return
+        fan_out.add_tasks(run, [Order(f"{n}", {"is_planned": True}) for n in range(3)])
+
+    engine(plan)
+    execution = make()
+    first = execution.tasks.get()
+    tasks.run_task(first.pk)
+    assert set(broker.ids) == set(execution.tasks.exclude(pk=first.pk).values_list("pk", flat=True))
 
 
 def test_a_renewed_lease_is_not_swept() -> None:

@@ -18,7 +18,7 @@ from registry_sync.client.errors import (
 from registry_sync.client.remote import SourceBrokenError
 from registry_sync.labels import Look
 from registry_sync.models import Repository, State, Tag, Task
-from registry_sync.replication import engine, planning
+from registry_sync.replication import engine, planning, sending
 from registry_sync.replication.policies import KIND
 from registry_sync.runs import Run
 from tests.factories import (
@@ -28,7 +28,7 @@ from tests.factories import (
     make_index,
     push_image,
 )
-from tests.registry_sync.replication.there import Push, There, make_policy, run_all
+from tests.registry_sync.replication.there import Push, There, finish, make_policy, run_all
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +85,43 @@ def test_a_layer_is_mounted_from_where_the_policy_put_it(there: There, push: Pus
     run_all(make_policy(namespace="n"))
     asked = [(what, name) for what, _repository, name in there.asked if what in {"mount", "send"}]
     assert sorted(what for what, name in asked if name == digest_of(layer)) == ["mount", "send"]
+
+
+def test_only_what_may_be_there_is_asked_for(
+    there: There, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_UNASKED_BYTES", 1000)
+    shared, large = b"a layer that two have", b"large " * 200
+    push(make_image("one", layers=(shared,)), "v1")
+    push(make_image("two", layers=(shared, large, b"its own")), "v2")
+    run_all(make_policy())
+    asked = [name for what, _repository, name in there.asked if what == "blob"]
+    assert sorted(asked) == sorted([digest_of(shared)] * 2 + [digest_of(large)])
+    sent = [name for what, _repository, name in there.asked if what == "send"]
+    assert len(sent) == len(set(sent)) == 5
+
+
+def test_two_repositories_of_one_destination_are_asked_for(there: There, push: Push) -> None:
+    shared = b"a layer that two have"
+    push(make_image("one", layers=(shared,)), "v1", "a/app")
+    push(make_image("two", layers=(shared,)), "v2", "b/app")
+    run_all(make_policy(namespace="n", replaced_components=-1))
+    asked = [name for what, _repository, name in there.asked if what == "blob"]
+    assert asked == [digest_of(shared)] * 2
+
+
+def test_a_later_attempt_asks_for_everything(there: There, push: Push) -> None:
+    push(make_image("one"), "v1")
+    execution = executions.create(KIND, actor=SYSTEM_ACTOR, policy_id=make_policy())
+    lease = timezone.now() + datetime.timedelta(minutes=1)
+    Task.objects.update(state=State.RUNNING, lease_until=lease)
+    plan = Task.objects.select_related("execution").get(execution=execution)
+    engine.run(Run(plan))
+    executions.finish(plan, State.SUCCEEDED)
+    Task.objects.filter(execution=execution, state=State.QUEUED).update(attempts=2)
+    finish(execution)
+    asked = {name for what, _repository, name in there.asked if what == "blob"}
+    assert asked == {digest_of(blob) for blob in make_image("one").blobs}
 
 
 def test_a_tag_that_differs_stays_where_nothing_is_overridden(there: There, push: Push) -> None:
