@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from registry_sync import dispatch, garbage_figures, queues, relay
+from registry_sync import dispatch, garbage, garbage_figures, queues, relay
 from registry_sync.garbage_counters import Counter
 from registry_sync.models import ProxyDay, RemoteRegistry, ReplicationPolicy
 from registry_sync.proxy_cache import figures
@@ -51,7 +51,7 @@ class Collection:
 
     def collect(self) -> Iterator[Metric]:
         """Yield what should be nothing, or short."""
-        found = garbage_figures.health()
+        found = garbage_figures.health(garbage.KIND)
         for name, text, value in (
             (
                 "oldest_removal_seconds",
@@ -62,7 +62,7 @@ class Collection:
             ("tombstones", "Digests that are gone and not forgotten yet.", found.tombstones),
             (
                 "unconfirmed_links",
-                "Links that were announced longer ago than the grace and never seen.",
+                "Links that the last collection found announced before the grace and never seen.",
                 found.unconfirmed_links,
             ),
             (

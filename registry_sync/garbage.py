@@ -118,6 +118,7 @@ def _dry_run(run: Run, storage: Storage, tally: Tally) -> None:
         found_uploads=len(uploads),
         found_upload_bytes=upload_bytes,
         found_untagged=images,
+        unconfirmed_links=garbage_links.unconfirmed(before),
         by_reason={
             name: [of.digests, of.size] for name, of in garbage_candidates.by_reason().items()
         },
@@ -176,7 +177,7 @@ def _collect(run: Run, storage: Storage, parameters: dict[str, Any], tally: Tall
     _sweep(job, before)
     tally.begin("links")
     links = garbage_links.collect(run, storage, before=before)
-    run.result(links=links)
+    run.result(links=links, unconfirmed_links=garbage_links.unconfirmed(before))
     tally.begin("uploads")
     tally.uploads(*garbage_uploads.remove(run, storage))
     tally.begin("check")

@@ -10,7 +10,7 @@ from accounts import statements
 from accounts.statements import Statement
 from registry_sync import fsck, garbage_candidates, garbage_counters
 from registry_sync.garbage_candidates import Totals
-from registry_sync.models import Blob, RepositoryBlob, Task, TrashEntry
+from registry_sync.models import Blob, Task, TrashEntry
 from registry_sync.reconciling import engine as reconciling
 
 # Beyond so many blobs a page does not count anew what the last run has counted.
@@ -40,6 +40,8 @@ class Health:
     oldest_removal: float
     removals: int
     tombstones: int
+    # What the last collection left of links announced before its grace and never seen: to count
+    # them is too much for each look at the metrics.
     unconfirmed_links: int
     # What the last consistency check found, and the last reconciliation left.
     drift: int
@@ -80,26 +82,23 @@ def _of_last_run(kind: str, trash: int) -> Reclaimable:
     )
 
 
-def health(now: datetime.datetime | None = None) -> Health:
-    """Return how collection stands."""
+def health(kind: str, now: datetime.datetime | None = None) -> Health:
+    """Return how collection stands; ``kind`` is the kind of its runs."""
     now = now or timezone.now()
     deleting = Blob.objects.removed(Blob.State.DELETING)
     oldest = deleting.aggregate(at=Min("claimed_at"))["at"]
-    before = garbage_candidates.old_before(now)
     return Health(
         oldest_removal=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
         removals=deleting.count(),
         tombstones=Blob.objects.removed(Blob.State.GONE).count(),
-        unconfirmed_links=RepositoryBlob.objects.filter(
-            state=RepositoryBlob.State.EXPECTED, touched_at__lt=before
-        ).count(),
+        unconfirmed_links=_last(kind, "unconfirmed_links"),
         drift=_last(fsck.KIND, "findings") + _last(reconciling.KIND, "drift"),
         counts=garbage_counters.counts(),
     )
 
 
 def _last(kind: str, name: str) -> int:
-    """Return a figure of the last run of a kind that came to an end."""
-    tasks = Task.objects.filter(kind=kind, finished_at__isnull=False)
+    """Return a figure of the last run of a kind that came to where it was counted."""
+    tasks = Task.objects.filter(kind=kind, finished_at__isnull=False, result__has_key=name)
     task = tasks.order_by("-finished_at").first()
     return int(task.result.get(name, 0)) if task else 0

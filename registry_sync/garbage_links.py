@@ -27,6 +27,12 @@ def count(before: datetime.datetime) -> int:
     return int(found)
 
 
+def unconfirmed(before: datetime.datetime) -> int:
+    """Count those that were announced earlier than that and never seen: reads every link."""
+    expected = RepositoryBlob.objects.filter(state=RepositoryBlob.State.EXPECTED)
+    return expected.filter(touched_at__lt=before).count()
+
+
 def collect(run: Run, storage: Storage, *, before: datetime.datetime) -> int:
     """Remove them in short transactions; return how many."""
     run.progress(done=0, total=count(before), unit="links", message="links")

@@ -10,6 +10,7 @@ from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import (
     executions,
+    garbage,
     garbage_claims,
     garbage_counters,
     garbage_figures,
@@ -89,15 +90,15 @@ def test_the_oldest_removal_is_as_old_as_its_beginning() -> None:
     assert claim.sizes
     Blob.objects.update(claimed_at=now - datetime.timedelta(seconds=90))
     # Its lease goes on, and somebody else goes on with it: it is as old as before.
-    assert garbage_figures.health(now).oldest_removal == 90
+    assert garbage_figures.health(garbage.KIND, now).oldest_removal == 90
     Blob.objects.update(claimed_until=now - datetime.timedelta(seconds=1))
     assert garbage_claims.take_over(owner="another")
-    assert garbage_figures.health(now).oldest_removal == 90
+    assert garbage_figures.health(garbage.KIND, now).oldest_removal == 90
     # One that is over has no beginning.
     Blob.objects.update(claimed_until=now - datetime.timedelta(seconds=1))
     for taken in garbage_claims.take_over(owner="another").values():
         garbage_claims.release(taken)
-    assert garbage_figures.health(now).oldest_removal == 0
+    assert garbage_figures.health(garbage.KIND, now).oldest_removal == 0
     assert Blob.objects.get().claimed_at is None
 
 

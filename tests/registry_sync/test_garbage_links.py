@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Project
-from registry_sync import blobs, fsck, garbage_links
+from registry_sync import blobs, fsck, garbage, garbage_figures, garbage_links
 from registry_sync.models import Repository, RepositoryBlob, State
 from registry_sync.storage.base import Link, StorageUnavailableError
 from registry_sync.storage.filesystem import FilesystemStorage
@@ -53,6 +53,17 @@ def test_they_go_with_their_rows(scene: Scene) -> None:
     assert scene.shelf.holds(scene.app, scene.image)
     assert not scene.shelf.holds(scene.other, scene.image)
     assert not RepositoryBlob.objects.filter(repository=scene.other).exists()
+
+
+def test_what_nobody_ever_saw_is_counted_for_the_metrics(scene: Scene) -> None:
+    here = RepositoryBlob.objects.filter(repository=scene.app)
+    here.filter(kind=RepositoryBlob.Kind.MANIFEST).update(state=RepositoryBlob.State.EXPECTED)
+    assert garbage_figures.health(garbage.KIND).unconfirmed_links == 0
+    collect()
+    assert garbage_figures.health(garbage.KIND).unconfirmed_links == 1
+    here.update(state=RepositoryBlob.State.PRESENT)
+    collect(dry_run=True)
+    assert garbage_figures.health(garbage.KIND).unconfirmed_links == 0
 
 
 def _at(place: str, event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:

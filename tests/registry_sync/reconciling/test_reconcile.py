@@ -9,7 +9,7 @@ import pytest
 from accounts.crypto import ensure_keys
 from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import dispatch, fsck, garbage_epoch, garbage_figures, tasks, upstream
+from registry_sync import dispatch, fsck, garbage, garbage_epoch, garbage_figures, tasks, upstream
 from registry_sync.client.errors import RegistryUnavailableError
 from registry_sync.configured_storage import storage as configured_storage
 from registry_sync.garbage_epoch import InterlockError
@@ -289,6 +289,6 @@ class TestInterlock:
 def test_what_is_left_is_told_to_prometheus(storage: Path, reconcile: Reconcile) -> None:
     put_blob(storage, b"nobody knows these")
     reconcile(dry_run=True)
-    assert garbage_figures.health().drift == 1
+    assert garbage_figures.health(garbage.KIND).drift == 1
     reconcile()
-    assert garbage_figures.health().drift == 0
+    assert garbage_figures.health(garbage.KIND).drift == 0
