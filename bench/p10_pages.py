@@ -19,7 +19,8 @@ from pathlib import Path
 import requests
 
 from bench.harness import cpu_seconds, emit, moorage
-from tests.live.stack import ROOT, Stack, environment, free_port, wait_for
+from tests.live.stack import ROOT, Stack, environment, wait_for
+from tests.ports import free_port
 from tests.postgres import cluster
 
 REQUESTS = 30

@@ -19,7 +19,7 @@ from tests.factories import descriptor, make_image
 from tests.live.client import make_project, unique
 from tests.live.images import write_index
 from tests.live.replicating import TYPES, Moorage, State, state_of
-from tests.live.stack import Stack, free_port, wait_for
+from tests.live.stack import Stack, wait_for
 from tests.live.test_go_clients import built
 from tests.live.test_remote_registry import (
     Place,
@@ -31,6 +31,7 @@ from tests.live.test_remote_registry import (
     test_it_lets_us_in,
     test_what_is_not_there,
 )
+from tests.ports import free_port
 
 pytestmark = pytest.mark.clients
 
