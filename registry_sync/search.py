@@ -25,6 +25,8 @@ MOST_EXACT = 20_000
 NEWEST = 10_000
 # Of one kind: no page shows more.
 _MOST_FOUND = 100
+# Of what was found, where there is more, so many are asked first whether they may be shown.
+_FIRST_LOOK = 300
 # Of those whose name begins with a word.
 _CANDIDATES = 500
 # Tags are looked for in so many repositories that match, those pushed to last.
@@ -97,14 +99,21 @@ def _among_many(
         latest = within.order_by("-pushed_at", "-pk")[:_MOST_REPOSITORIES]
         there = list(latest.values_list("pk", flat=True))
         found += _beginning(Tag, ("repository", "name"), name, repository__in=there)
-    rows = list(
-        named.filter(pk__in=_either(*found))
-        .order_by("-pushed_at", "-pk")
-        .values_list("pk", "repository")
-    )
-    inside = within.filter(pk__in={repository for _pk, repository in rows})
-    known = set(inside.values_list("pk", flat=True))
-    return [pk for pk, repository in rows if repository in known][:_MOST_FOUND]
+    rows = named.filter(pk__in=_either(*found)).order_by("-pushed_at", "-pk")
+    pairs = rows.values_list("pk", "repository_id")
+    first = list(pairs[:_FIRST_LOOK])
+    keys = _inside(first, within)
+    if len(keys) < _MOST_FOUND and len(first) == _FIRST_LOOK:
+        # Many of the newest are not this caller's, or lie elsewhere.
+        keys = _inside(list(pairs), within)
+    return keys
+
+
+def _inside(pairs: Sequence[tuple[int, int]], within: QuerySet[Repository]) -> list[int]:
+    """Return the first keys, of pairs with their repository's, whose repository lies within."""
+    there = within.filter(pk__in={repository for _pk, repository in pairs}).order_by()
+    known = set(there.values_list("pk", flat=True))
+    return [pk for pk, repository in pairs if repository in known][:_MOST_FOUND]
 
 
 def artifacts(principal: Principal, text: str) -> QuerySet[Artifact]:

@@ -3,6 +3,7 @@
 import datetime
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from django import template
@@ -33,8 +34,12 @@ _ROLE_LABELS = {
 
 
 @register.simple_tag
+@lru_cache(maxsize=1024)
 def icon(name: str, size: str = "", state: str = "") -> SafeString:
-    """Draw an icon of the sprite; decoration only, the words stand beside it."""
+    """Draw an icon of the sprite; decoration only, the words stand beside it.
+
+    Remembered: a page of rows draws a hundred, and to find the sprite's address took most of it.
+    """
     classes = " ".join(filter(None, ["mo-icon", size and f"mo-icon-{size}", state]))
     return format_html(
         '<svg class="{}" aria-hidden="true"><use href="{}#tabler-{}"/></svg>',

@@ -15,6 +15,7 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "many":
         monkeypatch.setattr(search, "MOST_EXACT", 0)
         monkeypatch.setattr(search, "NEWEST", 1)
+        monkeypatch.setattr(search, "_FIRST_LOOK", 1)
     return str(request.param)
 
 
