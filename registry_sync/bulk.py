@@ -7,7 +7,6 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -108,7 +107,7 @@ def run_deletion(run: Run) -> None:
     while rows := list(_next(tags, last)[: portion.size]):
         hit("bulk.batch")
         last = rows[-1][0]
-        with transaction.atomic(), portion.measured():
+        with portion.atomic():
             run.hold()
             outcome = tag_deletions.delete_tags(
                 repository,
@@ -154,7 +153,7 @@ def run_undo(run: Run) -> None:
         while ids := list(_before(own, border)[: portion.size]):
             hit("bulk.undo")
             border = ids[-1]
-            with transaction.atomic(), portion.measured():
+            with portion.atomic():
                 run.hold()
                 reasons = restoring.restore_many(
                     repository, ids, actor=actor, execution_id=execution.pk

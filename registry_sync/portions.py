@@ -4,9 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import transaction
+
 # SQLite has one writer, and a push waits for whoever writes.
 _GOAL_SECONDS = 0.04
-_LEAST = 10
+# Fewer than that, and most of it is what every transaction costs.
+_LEAST = 25
 
 
 class Portion:
@@ -18,11 +21,18 @@ class Portion:
         self._most = most
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Time the work of ``size`` rows, within its transaction: not how long it waited."""
-        begun = time.monotonic()
-        yield
-        took = max(time.monotonic() - begun, 1e-6)
+    def atomic(self) -> Iterator[None]:
+        """Do ``size`` rows in a transaction, and fit the size of the next one.
+
+        Where the disk takes longer to commit than that, as long is spent on the rows: else the job
+        would do little but commit. How long it waits for its turn does not count.
+        """
+        with transaction.atomic():
+            begun = time.monotonic()
+            yield
+            done = time.monotonic()
+        committing = time.monotonic() - done
+        goal = max(_GOAL_SECONDS, committing)
         # No more than twice as many: the next rows may be larger ones.
-        wanted = int(self.size * min(2.0, _GOAL_SECONDS / took))
+        wanted = int(self.size * min(2.0, goal / max(done - begun, 1e-6)))
         self.size = max(min(_LEAST, self._most), min(wanted, self._most))

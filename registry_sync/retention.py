@@ -194,7 +194,7 @@ def _remove_from(
     while part := planned[start : start + portion.size]:
         hit("retention.batch")
         start += len(part)
-        with transaction.atomic(), portion.measured():
+        with portion.atomic():
             run.hold()
             if found is not None:
                 asked = veto(found, timezone.now(), pulled_since=since)
