@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Prefetch, QuerySet
-from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -73,7 +72,12 @@ class Surroundings:
     accessories: Mapping[Place, Sequence[Accessory]] = field(default_factory=dict)
     # The digests of the indexes that hold an artifact, by the artifact's number.
     parents: Mapping[int, Sequence[Place]] = field(default_factory=dict)
-    is_immutable: Callable[[Tag], bool] = field(default=lambda _tag: False)
+    # Whether a rule holds a tag, by its repository's number and its name.
+    is_immutable: Callable[[int, str], bool] = field(default=lambda _repository_id, _name: False)
+    # By the artifact's number: its tags, an index's entries, its configuration's media type.
+    tags: Mapping[int, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    references: Mapping[int, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    configurations: Mapping[int, str] = field(default_factory=dict)
 
 
 class TagOutput(serializers.Serializer[Tag]):
@@ -89,12 +93,12 @@ class TagOutput(serializers.Serializer[Tag]):
 
     def get_pull_time(self, tag: Tag) -> str:
         """Return when it was last pulled by name."""
-        return _pull_time(tag)
+        return _pulled_at(tag)
 
     def get_immutable(self, tag: Tag) -> bool:
         """Return whether a rule holds it, where that was asked for."""
         around: Surroundings = self.context.get("around", Surroundings())
-        return around.is_immutable(tag)
+        return around.is_immutable(tag.repository_id, tag.name)
 
 
 class AccessoryOutput(serializers.Serializer[Accessory]):
@@ -152,25 +156,19 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         found: Surroundings = self.context["around"]
         return found
 
-    @cached_property
-    def _tag_form(self) -> TagOutput:
-        """One for the tags of every artifact of a list: to make a form costs more than a row."""
-        return TagOutput(context={"around": self.around})
-
     def get_type(self, artifact: Artifact) -> str:
         """Return Harbor's word for the kind."""
         return type_of(artifact)
 
     def get_media_type(self, artifact: Artifact) -> str:
         """Return the configuration's media type; of an index its own."""
-        configurations = [blob for blob in artifact.blobs.all() if blob.position == 0]
-        if artifact.kind == Artifact.Kind.INDEX or not configurations:
+        if artifact.kind == Artifact.Kind.INDEX:
             return artifact.media_type
-        return configurations[0].media_type
+        return self.around.configurations.get(artifact.pk, artifact.media_type)
 
     def get_pull_time(self, artifact: Artifact) -> str:
         """Return when it was last pulled, under whatever name."""
-        return _pull_time(artifact)
+        return _pulled_at(artifact)
 
     def get_extra_attrs(self, artifact: Artifact) -> dict[str, Any]:
         """Return what the configuration says: of an image some of it, of a chart all."""
@@ -189,13 +187,11 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
 
     def get_references(self, artifact: Artifact) -> list[dict[str, Any]]:
         """Return an index's manifests."""
-        return [_reference(entry) for entry in artifact.references.all()]
+        return list(self.around.references.get(artifact.pk, ()))
 
     def get_tags(self, artifact: Artifact) -> list[dict[str, Any]]:
-        """Return the tags that point to it."""
-        if not self.around.options.tags:
-            return []
-        return [dict(self._tag_form.to_representation(tag)) for tag in artifact.tags.all()]
+        """Return the tags that point to it, as ``TagOutput`` shows them."""
+        return list(self.around.tags.get(artifact.pk, ()))
 
     def get_labels(self, artifact: Artifact) -> list[dict[str, Any]]:
         """Return its labels, where they were asked for."""
@@ -237,24 +233,19 @@ class ArtifactOutput(serializers.Serializer[Artifact]):
         return listed(AccessoryOutput, rows, context)
 
 
-def _pull_time(row: Artifact | Tag) -> str:
+def _pulled_at(row: Artifact | Tag) -> str:
     """Return its annotated ``pulled_at`` in the contract's form."""
-    at: datetime.datetime | None = getattr(row, "pulled_at", None)
+    return _moment(getattr(row, "pulled_at", None))
+
+
+def _moment(at: datetime.datetime | None) -> str:
     return NEVER if at is None else at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def detailed(found: QuerySet[Artifact], options: Options) -> QuerySet[Artifact]:
-    """Fetch with them what the output shows."""
-    references = ArtifactReference.objects.select_related("child")
-    references = references.defer("child__config", "child__annotations")
-    configurations = ArtifactBlob.objects.filter(position=0)
+    """Fetch with them what the output shows of each row; what is around, ``output`` looks up."""
     found = found.annotate(pulled_at=statistics.pulled_at("body_id"))
-    found = found.select_related("repository__project").prefetch_related(
-        Prefetch("references", references), Prefetch("blobs", configurations)
-    )
-    if options.tags:
-        tags = Tag.objects.annotate(pulled_at=statistics.pulled_at("name"))
-        found = found.prefetch_related(Prefetch("tags", tags))
+    found = found.select_related("repository__project")
     if options.labels:
         labelings = ArtifactLabel.objects.select_related("label")
         found = found.prefetch_related(Prefetch("labelings", labelings))
@@ -279,22 +270,28 @@ def _surroundings(artifacts: Sequence[Artifact], options: Options) -> Surroundin
             {repository_id for repository_id, _digest in places},
             {digest for _repository_id, digest in places},
         )
-    repositories = {artifact.repository_id: artifact.repository for artifact in artifacts}
     around = Surroundings(options, found, parents)
-    if not options.immutability:
-        return around
-    return replace(around, is_immutable=immutability_of(repositories.values()))
+    if options.immutability:
+        repositories = {artifact.repository_id: artifact.repository for artifact in artifacts}
+        around = replace(around, is_immutable=immutability_of(repositories.values()))
+    ids = [artifact.pk for artifact in artifacts]
+    return replace(
+        around,
+        tags=_tags(ids, around.is_immutable) if options.tags else {},
+        references=_references(ids),
+        configurations=_configurations(ids),
+    )
 
 
-def immutability_of(repositories: Iterable[Repository]) -> Callable[[Tag], bool]:
+def immutability_of(repositories: Iterable[Repository]) -> Callable[[int, str], bool]:
     """Return what tells whether a rule holds a tag of these; one query for each project."""
     paths = {repository.pk: repository.path for repository in repositories}
     projects = {repository.pk: repository.project_id for repository in repositories}
     rules = {number: immutability.rules_of(number) for number in set(projects.values())}
 
-    def is_immutable(tag: Tag) -> bool:
-        place = tag.repository_id
-        return immutability.holding(rules[projects[place]], paths[place], tag.name) is not None
+    def is_immutable(repository_id: int, name: str) -> bool:
+        held = rules[projects[repository_id]]
+        return immutability.holding(held, paths[repository_id], name) is not None
 
     return is_immutable
 
@@ -311,13 +308,49 @@ def _parents(artifacts: Sequence[Artifact]) -> dict[int, list[Place]]:
     return found
 
 
-def _reference(entry: ArtifactReference) -> dict[str, Any]:
-    platform = {"architecture": entry.architecture, "os": entry.os, "variant": entry.variant}
-    return {
-        "parent_id": entry.parent_id,
-        "child_id": entry.child_id,
-        "child_digest": entry.child.digest,
-        "platform": platform,
-        "annotations": entry.annotations,
-        "urls": [],
-    }
+def _tags(
+    artifact_ids: Sequence[int], is_immutable: Callable[[int, str], bool]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return each artifact's tags, without a form for each: an artifact may have hundreds."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    tags = Tag.objects.filter(artifact__in=artifact_ids)
+    rows = tags.annotate(pulled_at=statistics.pulled_at("name")).values_list(
+        "pk", "repository_id", "artifact_id", "name", "pushed_at", "pulled_at"
+    )
+    for pk, repository_id, artifact_id, name, pushed_at, pulled_at in rows:
+        shown = {
+            "id": pk,
+            "repository_id": repository_id,
+            "artifact_id": artifact_id,
+            "name": name,
+            "push_time": _moment(pushed_at),
+            "pull_time": _moment(pulled_at),
+            "immutable": is_immutable(repository_id, name),
+        }
+        found.setdefault(artifact_id, []).append(shown)
+    return found
+
+
+def _references(artifact_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return the entries of those that are indexes."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    rows = ArtifactReference.objects.filter(parent__in=artifact_ids).values_list(
+        "parent_id", "child_id", "child__body_id", "architecture", "os", "variant", "annotations"
+    )
+    for parent_id, child_id, digest, architecture, os, variant, annotations in rows:
+        shown = {
+            "parent_id": parent_id,
+            "child_id": child_id,
+            "child_digest": digest,
+            "platform": {"architecture": architecture, "os": os, "variant": variant},
+            "annotations": annotations,
+            "urls": [],
+        }
+        found.setdefault(parent_id, []).append(shown)
+    return found
+
+
+def _configurations(artifact_ids: Sequence[int]) -> dict[int, str]:
+    """Return the media types of their configurations, of those that have one."""
+    blobs = ArtifactBlob.objects.filter(artifact__in=artifact_ids, position=0)
+    return dict(blobs.values_list("artifact_id", "media_type"))
