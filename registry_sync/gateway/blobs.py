@@ -39,17 +39,17 @@ def blob(request: HttpRequest, name: str, digest: str) -> HttpResponse:
 
 def _proxied(request: HttpRequest, standing: Standing, digest: str) -> HttpResponse:
     """From here where it is here, else from the upstream, which is asked once for all."""
-    cache, standing = proxy.placed(standing)
+    filling, standing = proxy.placed(standing)
     known = standing.repository_id
     size = None if known is None else known_size(known, digest)
     if size is None:
         headers = _headers(standing, digest)
-        size, response = proxy.blob(cache, standing, request, digest, headers)
+        size, response = proxy.blob(filling, standing, request, digest, headers)
         if response is not None:
             return response
         standing = proxy.placed(standing)[1]
     else:
-        proxy.note_hit(cache, size if request.method == "GET" else 0)
+        proxy.note_hit(filling, size if request.method == "GET" else 0)
     if request.method == "HEAD" and standing.repository_id is not None:
         return _describe(standing, standing.repository_id, digest)
     return _answer(request, standing, digest)

@@ -113,11 +113,11 @@ def _pull(request: HttpRequest, standing: Standing, reference: str) -> HttpRespo
 
 def _proxied(standing: Standing, reference: str) -> tuple[Standing, _Stored | None, dict[str, str]]:
     """Ask the upstream where that is due; else what is here."""
-    cache, standing = proxy.placed(standing)
+    filling, standing = proxy.placed(standing)
     known = standing.repository_id
     here = None if known is None else _find(known, reference)
     found = proxy.manifest(
-        cache, standing, reference, None if here is None else Found(*_fields(here))
+        filling, standing, reference, None if here is None else Found(*_fields(here))
     )
     if found is None:
         return standing, None, {}

@@ -9,6 +9,7 @@ docker would send those of Docker Hub. Where not, the token service beside it ta
 the project too, because docker asks for its own and not for the challenge's.
 """
 
+import dataclasses
 import time
 
 import orjson
@@ -19,13 +20,15 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts import access, scopes, views
 from accounts.docker_tokens import TokenClaims
 from accounts.principals import ANONYMOUS
-from accounts.scopes import Scope, is_repository_name
+from accounts.scopes import Grant, Scope, is_repository_name
 from registry_sync.gateway import base, blobs, manifests, referrers, tags
 from registry_sync.gateway.errors import View, name_unknown, protocol_view, respond
 from registry_sync.gateway.standing import GIVEN_CLAIMS
 
 # Which names of a project everyone may pull is the same for all: any will do to ask.
 _ANY = "any"
+# What everyone was granted last, by the project's name.
+_granted: dict[str, Grant] = {}
 
 
 @protocol_view("GET", "HEAD")
@@ -79,6 +82,15 @@ def _ask(view: View, request: HttpRequest, name: str, **asked: str) -> HttpRespo
     if not _is_meant(request):
         raise name_unknown()
     inner = _inner(name)
+    claims = _remembered_claims(inner)
+    if claims is not None:
+        request.META[GIVEN_CLAIMS] = claims
+        response = view(request, name=inner, **asked)
+        if response.status_code != 401:
+            return _outward(response)
+        # The project is another one by now, or not everyone's any more.
+        _granted.clear()
+        del request.META[GIVEN_CLAIMS]
     claims = _everyones_claims(inner)
     if claims is not None:
         request.META[GIVEN_CLAIMS] = claims
@@ -104,7 +116,21 @@ def _everyones_claims(inner: str) -> TokenClaims | None:
     grants = access.granted(ANONYMOUS, [Scope("repository", inner, frozenset({"pull"}))])
     if not grants:
         return None
+    _granted[settings.MOORAGE_MIRROR_PROJECT] = grants[0]
     return TokenClaims(ANONYMOUS, {inner: grants[0]}, time.time())
+
+
+def _remembered_claims(inner: str) -> TokenClaims | None:
+    """Return what was granted last, for this repository: each answer looks whether it holds still.
+
+    As it does for a token, which may be minutes old.
+    """
+    granted = _granted.get(settings.MOORAGE_MIRROR_PROJECT)
+    if granted is None or not is_repository_name(inner):
+        return None
+    key, path = granted.registry_name.partition("/")[0], inner.partition("/")[2]
+    grant = dataclasses.replace(granted, name=inner, registry_name=f"{key}/{path}")
+    return TokenClaims(ANONYMOUS, {inner: grant}, time.time())
 
 
 def _outward(response: HttpResponse) -> HttpResponse:

@@ -4,10 +4,13 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
+from accounts import statements
+from accounts.statements import Statement
 from registry_sync import catalog, statistics
 from registry_sync.client.errors import RegistryError
 from registry_sync.gateway import places
@@ -28,25 +31,50 @@ from registry_sync.proxy_cache.upstreams import UpstreamBusyError
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
-def placed(standing: Standing) -> tuple[ProxyCache, Standing]:
+_FILLING = """
+SELECT c.pattern, r.kind FROM registry_sync_proxycache c
+JOIN registry_sync_remoteregistry r ON r.id = c.remote_id
+WHERE c.project_id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What must be known of a proxy project's upstream before it is asked, if it is."""
+
+    project_id: int
+    pattern: str
+    kind: str
+
+    def cache(self) -> ProxyCache:
+        """Return all of it. Raises 404 where the project was removed meanwhile."""
+        caches = ProxyCache.objects.select_related("remote", "project")
+        cache = caches.filter(project_id=self.project_id).first()
+        if cache is None:
+            raise name_unknown()
+        return cache
+
+
+def placed(standing: Standing) -> tuple[Filling, Standing]:
     """Return what fills the project, and the standing in the repository that is meant.
 
     Raises 404 for a repository that the project does not take from its upstream.
     """
-    caches = ProxyCache.objects.select_related("remote", "project")
-    cache = caches.filter(project_id=standing.project_id).first()
-    if cache is None:
+    # By hand: most of what is asked for is here, and then this would be the dearest part.
+    rows = statements.run(Statement(_FILLING, [standing.project_id]))
+    if not rows:
         raise name_unknown()
-    path = upstreams.name_of(cache, standing.path)
-    if not projects.admits(cache, path):
+    filling = Filling(standing.project_id, *rows[0])
+    path = upstreams.named(filling.kind, standing.path)
+    if not projects.admits(filling.pattern, path):
         raise ProtocolError(
             404, "NAME_UNKNOWN", "the project does not take this repository from its upstream"
         )
     known = standing.repository_id
     if path != standing.path or known is None:
-        rows = Repository.objects.filter(project_id=standing.project_id, path=path)
-        known = rows.values_list("pk", flat=True).first()
-    return cache, dataclasses.replace(standing, path=path, repository_id=known)
+        repositories = Repository.objects.filter(project_id=standing.project_id, path=path)
+        known = repositories.values_list("pk", flat=True).first()
+    return filling, dataclasses.replace(standing, path=path, repository_id=known)
 
 
 def warning(*, is_stale: bool) -> dict[str, str]:
@@ -54,36 +82,38 @@ def warning(*, is_stale: bool) -> dict[str, str]:
     return {"Warning": '111 - "the upstream registry did not answer"'} if is_stale else {}
 
 
-def note_hit(cache: ProxyCache, size: int) -> None:
+def note_hit(filling: Filling, size: int) -> None:
     """Count what was here when it was asked for."""
-    statistics.note_proxy(cache.project_id, hits=1, hit_bytes=size)
+    statistics.note_proxy(filling.project_id, hits=1, hit_bytes=size)
 
 
 def manifest(
-    cache: ProxyCache, standing: Standing, reference: str, here: Found | None
+    filling: Filling, standing: Standing, reference: str, here: Found | None
 ) -> Found | None:
     """Return the manifest that the reference is now; None where there is none."""
     is_settled = here is not None and (
-        ":" in reference or manifests.is_fresh(cache, standing.path, reference, here.digest)
+        ":" in reference
+        or manifests.is_fresh(filling.project_id, standing.path, reference, here.digest)
     )
     if here is not None and is_settled:
-        note_hit(cache, len(here.content))
+        note_hit(filling, len(here.content))
         return here
     with _told():
-        found = manifests.find(cache, standing.path, reference, here=here)
+        found = manifests.find(filling.cache(), standing.path, reference, here=here)
     if found is not None and here is not None and found.digest == here.digest:
-        note_hit(cache, len(found.content))
+        note_hit(filling, len(found.content))
     return found
 
 
 def blob(
-    cache: ProxyCache,
+    filling: Filling,
     standing: Standing,
     request: HttpRequest,
     digest: str,
     headers: dict[str, str],
 ) -> tuple[int | None, HttpResponse | None]:
     """Answer for a blob that is not here; no answer where it came meanwhile."""
+    cache = filling.cache()
     with _told():
         if request.method == "HEAD" or standing.repository_id is None:
             # Whoever may pull may ask for anything: a repository is made for what there is.
@@ -165,11 +195,12 @@ class _Body:
             self._fetch.leave()
 
 
-def tags(cache: ProxyCache, standing: Standing, *, are_any_here: bool) -> tuple[list[str], bool]:
+def tags(filling: Filling, standing: Standing, *, are_any_here: bool) -> tuple[list[str], bool]:
     """Return the upstream's tags, and whether it could not be asked.
 
     Raises for the client where it could not and there are none here either.
     """
+    cache = filling.cache()
     try:
         with _told(), upstreams.asking(cache) as client:
             return client.tags(upstreams.name_of(cache, standing.path)), False
@@ -180,8 +211,9 @@ def tags(cache: ProxyCache, standing: Standing, *, are_any_here: bool) -> tuple[
         return [], True
 
 
-def bring_referrers(cache: ProxyCache, standing: Standing, digest: str) -> bool:
+def bring_referrers(filling: Filling, standing: Standing, digest: str) -> bool:
     """Fetch what the upstream says is about an artifact; False where it does not say."""
+    cache = filling.cache()
     try:
         with places.given_up():
             manifests.fetch_referrers(cache, standing.path, digest)

@@ -27,8 +27,8 @@ def referrers(request: HttpRequest, name: str, digest: str) -> HttpResponse:
         raise digest_invalid()
     headers = {}
     if standing.is_proxy:
-        cache, standing = proxy.placed(standing)
-        headers = proxy.warning(is_stale=not proxy.bring_referrers(cache, standing, digest))
+        filling, standing = proxy.placed(standing)
+        headers = proxy.warning(is_stale=not proxy.bring_referrers(filling, standing, digest))
         standing = proxy.placed(standing)[1]
     found = (
         Artifact.objects.live()

@@ -37,10 +37,10 @@ def tag_list(request: HttpRequest, name: str) -> HttpResponse:
 
 def _proxied(request: HttpRequest, standing: Standing, name: str) -> HttpResponse:
     """The upstream's tags with those that are here; these alone where it does not answer."""
-    cache, standing = proxy.placed(standing)
+    filling, standing = proxy.placed(standing)
     here = Tag.objects.filter(repository_id=standing.repository_id or 0, artifact__isnull=False)
     own = set(here.values_list("name", flat=True))
-    upstream, is_stale = proxy.tags(cache, standing, are_any_here=bool(own))
+    upstream, is_stale = proxy.tags(filling, standing, are_any_here=bool(own))
     names = sorted(own | set(upstream))
     if not names:
         raise name_unknown()

@@ -10,7 +10,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from accounts import statements
 from accounts.errors import Denied, PreconditionFailed
+from accounts.statements import Statement
 from registry_sync import catalog, manifests, statistics
 from registry_sync.client.errors import RegistryError, RegistryRejectedError
 from registry_sync.manifests import (
@@ -45,9 +47,9 @@ class Found:
     is_stale: bool = False
 
 
-def is_fresh(cache: ProxyCache, path: str, reference: str, digest: str) -> bool:
+def is_fresh(project_id: int, path: str, reference: str, digest: str) -> bool:
     """Return whether the upstream said a moment ago that the tag is this digest."""
-    said = _said(cache, path, reference)
+    said = _said(project_id, path, reference)
     return said is not None and said == digest
 
 
@@ -60,7 +62,7 @@ def find(cache: ProxyCache, path: str, reference: str, *, here: Found | None) ->
     with _turns.of((cache.project_id, path, reference)):
         if ":" in reference:
             return here or _fetch(cache, path, reference, tag="")
-        said = _said(cache, path, reference)
+        said = _said(cache.project_id, path, reference)
         if said == "":
             return here if cache.serves_removed else None
         known = here if here is not None and here.digest == said else _kept(cache, path, said or "")
@@ -81,7 +83,7 @@ def fetch_referrers(cache: ProxyCache, path: str, digest: str) -> None:
     Raises ``RegistryError``.
     """
     key = f"referrers of {digest}"
-    if not cache.asks_referrers or _said(cache, path, key) is not None:
+    if not cache.asks_referrers or _said(cache.project_id, path, key) is not None:
         return
     with upstreams.asking(cache) as client:
         about = client.referrers(upstreams.name_of(cache, path), digest)
@@ -171,16 +173,19 @@ def _kept(cache: ProxyCache, path: str, digest: str) -> Found | None:
     return Found(digest, artifact.body.media_type, bytes(artifact.body.content))
 
 
-def _said(cache: ProxyCache, path: str, reference: str) -> str | None:
+_SAID = """
+SELECT digest FROM registry_sync_proxycheck
+WHERE project_id = %s AND path = %s AND reference = %s AND checked_at > %s AND checked_at <= %s
+"""
+
+
+def _said(project_id: int, path: str, reference: str) -> str | None:
     """Return what the upstream said a moment ago, empty for "absent"; None where too long ago."""
-    check = ProxyCheck.objects.filter(
-        project_id=cache.project_id, path=path, reference=reference
-    ).first()
-    if check is None:
-        return None
-    age = timezone.now() - check.checked_at
-    fresh = timedelta(seconds=settings.MOORAGE_PROXY_FRESH_SECONDS)
-    return check.digest if timedelta(0) <= age < fresh else None
+    now = timezone.now()
+    since = now - timedelta(seconds=settings.MOORAGE_PROXY_FRESH_SECONDS)
+    asked = [project_id, path, reference, statements.moment(since), statements.moment(now)]
+    rows = statements.run(Statement(_SAID, asked))
+    return str(rows[0][0]) if rows else None
 
 
 def _note(cache: ProxyCache, path: str, reference: str, digest: str) -> None:

@@ -138,6 +138,6 @@ def _require_sound(changes: Changes) -> None:
             raise BadRequest(str(error), field="proxy_cache_filter_pattern") from error
 
 
-def admits(cache: ProxyCache, path: str) -> bool:
+def admits(pattern: str, path: str) -> bool:
     """Return whether a repository, by its path below the project, is one that it is filled with."""
-    return not cache.pattern or Selector(cache.pattern).compiled()(path)
+    return not pattern or Selector(pattern).compiled()(path)

@@ -54,8 +54,13 @@ class BrokenError(RegistryError):
 
 
 def name_of(cache: ProxyCache, path: str) -> str:
-    """Return what the upstream calls a repository; Docker Hub's own have no namespace in names."""
-    if cache.remote.kind == "docker-hub" and "/" not in path:
+    """Return what the upstream calls a repository."""
+    return named(cache.remote.kind, path)
+
+
+def named(kind: str, path: str) -> str:
+    """Return what such a registry calls a repository; Docker Hub's own are named without a part."""
+    if kind == "docker-hub" and "/" not in path:
         return f"library/{path}"
     return path
 

@@ -4,7 +4,8 @@ from base64 import b64encode
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Project
 from registry_sync.models import Artifact, ArtifactBlob, Repository
@@ -91,6 +92,35 @@ class TestPublic:
 
     def test_referrers_are_found(self, image: Image) -> None:
         assert told(ask(f"library/alpine/referrers/{image.digest}"))["manifests"] == []
+
+    def test_a_pull_asks_no_more_than_one_with_a_token(
+        self, image: Image, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        digest = ArtifactBlob.objects.values_list("blob_id", flat=True)[0]
+        for path in ("manifests/3", f"blobs/{digest}"):
+            assert ask(f"library/alpine/{path}").status_code == 200
+            # Who may what, and what it is.
+            with django_assert_num_queries(2):
+                ask(f"library/alpine/{path}")
+
+    def test_what_everyone_was_granted_ends_with_the_projects_publicity(
+        self, image: Image, public: Project
+    ) -> None:
+        for is_public, status in ((True, 200), (False, 401), (True, 200)):
+            Project.objects.filter(pk=public.pk).update(is_public=is_public)
+            for _time in range(2):
+                assert ask("library/alpine/manifests/3").status_code == status
+
+    def test_what_everyone_was_granted_is_not_the_next_projects(
+        self, image: Image, public: Project
+    ) -> None:
+        assert ask("library/alpine/manifests/3").status_code == 200
+        Project.objects.filter(pk=public.pk).update(name="former", deleted_at=timezone.now())
+        other = Project.objects.create(name="team", owner=public.owner, is_public=True)
+        assert ask("library/alpine/manifests/3").status_code == 404
+        mine = make_image()
+        push_image(make_repository(other, "library/alpine"), mine, "3")
+        assert ask("library/alpine/manifests/3").content == mine.content
 
     @pytest.mark.parametrize(("ns", "status"), [("docker.io", 200), ("quay.io", 404)])
     def test_containerds_namespace_must_be_the_mirrors(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts import projects as own_projects
 from accounts.credentials import principal_of_user
@@ -53,6 +54,23 @@ def test_an_image_becomes_whole_blob_by_blob(upstream: Upstream, puller: Caller)
     asked = len(upstream.server.asked)
     pull(puller, image)
     assert len(upstream.server.asked) == asked
+
+
+def test_what_is_here_costs_little_more_than_a_project_of_ones_own(
+    upstream: Upstream, puller: Caller, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    pull(puller, image)
+    digest = digest_of(image.blobs[0])
+    # Who may what, what fills the project, what it is; of a tag what the upstream said of it.
+    for path, most in (
+        (f"blobs/{digest}", 3),
+        (f"manifests/{image.digest}", 3),
+        ("manifests/1", 4),
+    ):
+        with django_assert_max_num_queries(most):
+            assert puller.get(f"hub/library/app/{path}").status_code == 200
 
 
 def test_the_first_puller_gains_nothing(
