@@ -100,12 +100,14 @@ _COMMIT = (
         _BLOBS,
         "    _touch_stale(rows.values(), now)\n    return generations",
         "    return generations",
+        BLOBS,
     ),
     rule(
         "pin: of the links too",
         _BLOBS,
         "            *_touched_links(repository, blob_digests, now),\n",
         "",
+        BLOBS,
     ),
     rule(
         "pin: nothing that is being removed",
