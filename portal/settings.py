@@ -120,6 +120,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.web.directions.DirectionsMiddleware",
 ]
 APPEND_SLASH = False
 CSRF_FAILURE_VIEW = "portal.web.errors.csrf_failure"
