@@ -18,6 +18,16 @@ from accounts.models import Project, User
 from accounts.principals import SYSTEM_ACTOR
 from accounts.roles import Role
 
+# Where `make test` looks for live tests: collecting all the others takes some ten seconds.
+_LIVE = {"live", "contracts"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a live test that would never be run."""
+    for item in items:
+        if item.get_closest_marker("live") and item.path.parent.name not in _LIVE:
+            raise pytest.UsageError(f"{item.nodeid} is live, and lies elsewhere than in {_LIVE}")
+
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the process's home."""

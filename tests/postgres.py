@@ -7,15 +7,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
+
+import psycopg2
 
 # Durability is for data that anybody will want tomorrow.
 _OPTIONS = {
     "listen_addresses": "",
     "shared_buffers": "64MB",
-    "max_connections": "60",
+    "max_connections": "120",
 }
 # Nobody needs the tests' data after a power cut.
 _HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -73,6 +75,15 @@ def cluster(*, is_durable: bool = False) -> Iterator[str]:
             yield f"postgres://moorage@{quote(str(folder), safe='')}/postgres"
         finally:
             run([*control, "-m", "immediate", "stop"])
+
+
+def another_database(url: str, name: str) -> str:
+    """Make an empty database beside the one of ``url``; return its URL."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}"')
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 def main() -> int:

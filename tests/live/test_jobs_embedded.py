@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.client import pusher
-from tests.live.jobs import LEASE, MEASURE, Desk, Worker, begin, without_worker
+from tests.live.jobs import LEASE, Desk, Worker, assert_soon, begin, without_worker
 from tests.live.stack import Stack, wait_for
 
 pytestmark = pytest.mark.live
@@ -98,5 +98,4 @@ def test_a_job_is_stopped_and_a_worker_that_ends_gives_its_own_back(
 
 def test_a_job_starts_soon(own: Stack, desk: Desk, bench: list[Worker]) -> None:
     begin(bench, Worker(own))
-    waited = desk.ask(MEASURE)
-    assert waited[int(len(waited) * 0.95)] <= 1.5, waited
+    assert_soon(desk, 1.5)
