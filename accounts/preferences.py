@@ -1,6 +1,7 @@
 """How somebody wants their pages: time zone, dates, the client of commands, shortcuts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import available_timezones
 
 from django.db import transaction
@@ -10,6 +11,12 @@ from accounts import audit
 from accounts.errors import BadRequest, NotFound
 from accounts.models import User
 from accounts.principals import Actor
+
+
+@lru_cache(maxsize=1)
+def time_zones() -> tuple[str, ...]:
+    """Return the names of all time zones in their order, for which the system's files are read."""
+    return tuple(sorted(available_timezones()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,7 @@ def replace(user: User, *, preferences: Preferences, actor: Actor) -> User:
 
 def _require_known(preferences: Preferences) -> None:
     # Also a file system's names: the list says which of them are zones.
-    if preferences.time_zone and preferences.time_zone not in available_timezones():
+    if preferences.time_zone and preferences.time_zone not in time_zones():
         raise BadRequest(_("This is not the name of a time zone."), field="time_zone")
     if preferences.date_format not in User.DateFormat.values:
         raise BadRequest(_("This way of writing dates is not known."), field="date_format")

@@ -102,3 +102,19 @@ def test_pages_follow_them(cast: Cast, signed_in: SignedIn) -> None:
     assert "podman pull" in page
     assert "docker pull" in text_of(client.get("/p/team/app?tool=docker"))
     assert "<x-keys>" not in page
+
+
+def test_the_chosen_zone_is_the_selected_one(cast: Cast, signed_in: SignedIn) -> None:
+    client = signed_in(cast.bob)
+    page = text_of(client.get(PATH))
+    assert 'for="id_time_zone"' in page
+    select = page.partition("<select ")[2].partition(">")[0]
+    assert 'name="time_zone"' in select
+    assert 'id="id_time_zone"' in select
+    assert page.count(" selected>") == 1
+    assert '<option value="" selected>' in page
+    replace(cast.bob, preferences=Preferences(time_zone="Asia/Taipei"), actor=SYSTEM_ACTOR)
+    page = text_of(client.get(PATH))
+    assert page.count(" selected>") == 1
+    assert '<option value="Asia/Taipei" selected>Asia/Taipei</option>' in page
+    assert page.index("Africa/Abidjan") < page.index("Asia/Taipei")
