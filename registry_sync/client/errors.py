@@ -27,6 +27,11 @@ class RegistryUnavailableError(RegistryError):
         self.status = status
         self.obstacle = obstacle
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether somebody has to change something first; a name may be found again by itself."""
+        return self.obstacle is not None and self.obstacle is not Obstacle.NO_ADDRESS
+
 
 class RegistryRejectedError(RegistryError):
     """The registry refused; ``code`` is the specification's, ``digests`` are what is at fault."""

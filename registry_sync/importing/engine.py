@@ -91,7 +91,7 @@ def run(run: Run) -> None:
             run.progress(done=number, message=name)
         work.flush()
     except RegistryUnavailableError as error:
-        raise Unavailable(str(error)) from error
+        raise (DomainError if error.is_lasting else Unavailable)(str(error)) from error
     except RegistryRejectedError as error:
         raise Denied(f"the source refused: {error}") from error
     _conclude(run)

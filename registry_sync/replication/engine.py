@@ -220,5 +220,6 @@ def _told(error: RegistryError, policy: ReplicationPolicy) -> DomainError:
         code = f" {error.code}" if error.code.isupper() else ""
         kind = Denied if error.status in {401, 403} else DomainError
         return kind(f"{host} {told} ({error.status}{code})")
-    is_ours = isinstance(error, RegistryUnavailableError)
-    return Unavailable(str(error) if is_ours else f"{host} does not answer")
+    if isinstance(error, RegistryUnavailableError):
+        return (DomainError if error.is_lasting else Unavailable)(str(error))
+    return Unavailable(f"{host} does not answer")

@@ -11,6 +11,7 @@ from accounts.models import Project
 from accounts.principals import SYSTEM_ACTOR
 from registry_sync import executions, labels, trash
 from registry_sync.client.errors import (
+    Obstacle,
     RegistryError,
     RegistryRejectedError,
     RegistryUnavailableError,
@@ -186,6 +187,16 @@ def test_what_was_deleted_or_moved_meanwhile(
     ("failure", "told", "message"),
     [
         (RegistryUnavailableError("there does not answer"), Unavailable, "does not answer"),
+        (
+            RegistryUnavailableError("there has no address", obstacle=Obstacle.NO_ADDRESS),
+            Unavailable,
+            "has no address",
+        ),
+        (
+            RegistryUnavailableError("there does not speak TLS", obstacle=Obstacle.NO_TLS),
+            DomainError,
+            "does not speak TLS",
+        ),
         (RegistryRejectedError(401, "UNAUTHORIZED"), Denied, "name and password"),
         (RegistryRejectedError(403, "DENIED"), Denied, r"quota may be full \(403 DENIED\)"),
         (RegistryRejectedError(412, "PRECONDITION"), DomainError, "immutable"),
@@ -200,8 +211,10 @@ def test_what_goes_wrong_is_said_in_our_words(
 ) -> None:
     push(make_image("one"), "v1")
     there.failure = failure
-    with pytest.raises(told, match=message):
+    with pytest.raises(told, match=message) as caught:
         run_all(make_policy())
+    # What is `Unavailable` is tried again, and nothing else.
+    assert type(caught.value) is told
 
 
 def test_a_plan_is_made_once_however_often_it_is_tried(there: There, push: Push) -> None:
