@@ -66,19 +66,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Pr
         client.close()
 
 
-def test_no_order_of_steps_loses_anything(machine: type[Protocol]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=hypothesis_settings(
-            max_examples=20 * SOAK,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=PHASES,
-        ),
-    )
-
-
 def _come_to_rest(state: Protocol) -> None:
     state.acknowledged_is_there()
     state.teardown()
@@ -174,3 +161,16 @@ def test_what_is_pushed_while_it_is_being_removed(machine: type[Protocol]) -> No
         state.acknowledged_is_there()
         state.push_whole(0)
         _come_to_rest(state)
+
+
+def test_no_order_of_steps_loses_anything(machine: type[Protocol]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=hypothesis_settings(
+            max_examples=20 * SOAK,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=PHASES,
+        ),
+    )
