@@ -4,9 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
-from tests.live.stack import Stack
+from tests.live.stack import PATIENCE, Stack
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -29,6 +36,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
 @contextmanager
 def started() -> Iterator[Browser]:
     """A browser; it keeps an event loop, so end it with the module that uses it."""
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
@@ -85,7 +93,7 @@ def visitor(
     )
     if script:
         context.add_init_script(WATCH)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     somebody = Visitor(stack, context, context.new_page())
     somebody.page.on("console", somebody.listen)
     somebody.page.on("pageerror", lambda error: somebody.complaints.append(str(error)))

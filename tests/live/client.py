@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.images import CONFIG, LAYER, MANIFEST
-from tests.live.stack import ROOT, Stack, environment
+from tests.live.stack import PATIENCE, ROOT, Stack, environment
 
 Body = bytes | Iterable[bytes] | None
 PASSWORD = "a-password-of-a-member"
@@ -71,7 +71,7 @@ class Client:
         headers: Iterable[tuple[str, str]] = (),
     ) -> Answer:
         """Send one request, a body that is not bytes in chunks, and return the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             self._send(connection, method, target, body, list(headers))
             response = connection.getresponse()
@@ -239,7 +239,7 @@ def run_in(stack: Stack, code: str) -> str:
         env=environment(stack.home, stack.port, **stack.settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.live.stack import ROOT, Stack
+from tests.live.stack import PATIENCE, ROOT, Stack
 
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 DRIVER = Path(__file__).resolve().parent.parent / "clients" / "driver.py"
@@ -74,5 +74,5 @@ class HarborClient:
     ) -> None:
         """End it."""
         self._input.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=PATIENCE)
         self._output.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.stack.programs import worker as worker_command
-from tests.live.stack import ROOT, Stack, environment, wait_for
+from tests.live.stack import PATIENCE, ROOT, Stack, environment, wait_for
 
 LEASE = 3
 PYTHON = sys.executable
@@ -40,7 +40,7 @@ class Desk:
 
     def close(self) -> None:
         """End the shell."""
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=PATIENCE)
 
     # --- What tests ask ---------------------------------------------------------------------------
 
@@ -59,10 +59,10 @@ class Desk:
         )
         return found
 
-    def wait(self, task_id: int, state: str, *, patience: float = 20) -> dict[str, Any]:
+    def wait(self, task_id: int, state: str) -> dict[str, Any]:
         """Return a task once it is in a state."""
         try:
-            wait_for(lambda: self.task(task_id)["state"] == state, state, patience=patience)
+            wait_for(lambda: self.task(task_id)["state"] == state, state)
         except AssertionError as error:
             raise AssertionError(f"not {state}: {self.task(task_id)}") from error
         return self.task(task_id)
@@ -187,12 +187,12 @@ def without_worker(stack: Stack) -> None:
         ],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
 def begin(bench: list[Worker], worker: Worker) -> Worker:
     """Wait until a worker listens."""
     bench.append(worker)
-    wait_for(worker.is_ready, "a worker", patience=30)
+    wait_for(worker.is_ready, "a worker")
     return worker

@@ -159,7 +159,7 @@ class Stack:
         """Send a request to the public address, whatever proxy the environment names."""
         with requests.Session() as session:
             session.trust_env = False
-            options.setdefault("timeout", 30)
+            options.setdefault("timeout", PATIENCE)
             options.setdefault("allow_redirects", False)
             return session.request(method, self.url + path, **options)
 

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from tests.live.client import blobs_of, make_project
-from tests.live.stack import Stack
+from tests.live.stack import PATIENCE, Stack
 
 pytestmark = pytest.mark.live
 
@@ -29,7 +29,7 @@ def test_a_copied_index_pulls_identical_and_stores_nothing_new(
             f"{stack.url}/api/v2.0/projects/{destination}/repositories/deep%252Fcopy/artifacts",
             params={"from": f"{source}/app:1.0"},
             auth=("admin", stack.admin_password),
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert copied.status_code == 201, copied.text
     assert stored(stack) == before
@@ -40,7 +40,7 @@ def test_a_copied_index_pulls_identical_and_stores_nothing_new(
     gone = requests.delete(
         f"{stack.url}/api/v2.0/projects/{source}/repositories/app",
         auth=("admin", stack.admin_password),
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert gone.status_code == 200, gone.text
     again = stack.pull(f"{destination}/deep/copy:1.0", tmp_path / "again")

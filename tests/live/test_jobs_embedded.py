@@ -72,7 +72,7 @@ def test_ten_messages_and_two_schedulers_do_it_once(
         "next_at=timezone.now() - datetime.timedelta(hours=1))"
     )
     count = "answer = Execution.objects.filter(kind='audit-purge').count()"
-    wait_for(lambda: desk.ask(count), "the run that was missed", patience=10)
+    wait_for(lambda: desk.ask(count), "the run that was missed")
     desk.ask("Schedule.objects.filter(kind='audit-purge').update(is_enabled=False)")
     assert desk.ask(count) <= 2, "one for the hour, one where a minute began meanwhile"
 

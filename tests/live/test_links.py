@@ -68,7 +68,7 @@ def test_a_slow_link_that_is_cut_goes_on_where_it_was(stack: Stack, far: Far) ->
     body = {"name": unique("far"), "url": far.url}
     registry = int(moorage.ask("POST", "registries", body).headers["Location"].rpartition("/")[2])
     run = moorage.start(moorage.push_policy(registry, project))
-    wait_for(lambda: len(far.stored()) >= 2, "the first layers", patience=30)
+    wait_for(lambda: len(far.stored()) >= 2, "the first layers")
     far.link.cut()
     # What was under way when it was cut has arrived by now; for a second then nothing does.
     time.sleep(0.3)

@@ -14,7 +14,7 @@ from tests.factories import Image, descriptor, make_image
 from tests.live.client import blobs_of, make_project, unique
 from tests.live.images import write_index
 from tests.live.plain_registry import PASSWORD, USERNAME, PlainRegistry
-from tests.live.stack import Stack, wait_for
+from tests.live.stack import PATIENCE, Stack, wait_for
 from tests.live.test_remote_registry import push
 
 pytestmark = pytest.mark.live
@@ -41,7 +41,7 @@ def ask(stack: Stack) -> Ask:
             f"{stack.url}/api/v2.0/{path}",
             json=body,
             auth=("admin", stack.admin_password),
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert answer.status_code in (statuses or (200, 201)), answer.text
         return answer

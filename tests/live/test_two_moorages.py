@@ -128,7 +128,7 @@ def test_a_worker_killed_in_the_middle_sends_no_layer_twice(here: Moorage, there
     name = f"{project}/app"
     push(there.client(), name, image, "v1")
     run = there.start(there.push_policy(there.register(here), project, speed=300))
-    wait_for(lambda: len(sizes(image, here.stored())) >= 2, "the first layers", patience=30)
+    wait_for(lambda: len(sizes(image, here.stored())) >= 2, "the first layers")
     there.stack.kill("worker")
     # What was on its way when it died may come twice; what had arrived may not.
     kept = sizes(image, here.stored())
@@ -140,7 +140,7 @@ def test_a_worker_killed_in_the_middle_sends_no_layer_twice(here: Moorage, there
     def are_logged() -> bool:
         return all(counted(here, name, image).values())
 
-    wait_for(are_logged, "the log", patience=5)
+    wait_for(are_logged, "the log")
     came = counted(here, name, image)
     assert {size: came[size] for size in kept} == dict.fromkeys(kept, 1), came
 
@@ -153,7 +153,7 @@ def test_the_other_one_killed_in_the_middle_is_sent_no_layer_twice(
     name = f"{project}/app"
     push(here.client(), name, image, "v1")
     run = here.start(here.push_policy(here.register(there), project, speed=300))
-    wait_for(lambda: len(sizes(image, there.stored())) >= 2, "the first layers", patience=30)
+    wait_for(lambda: len(sizes(image, there.stored())) >= 2, "the first layers")
     for pid in [there.stack.process.pid, *there.stack.processes()]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -166,6 +166,6 @@ def test_the_other_one_killed_in_the_middle_is_sent_no_layer_twice(
     here.ended(run)
     assert there.state(name) == here.state(name)
     missing = {size_of(blob) for blob in image.blobs[1:]} - kept
-    wait_for(lambda: counted(there, name, image)[max(missing)], "the log", patience=5)
+    wait_for(lambda: counted(there, name, image)[max(missing)], "the log")
     came = counted(there, name, image)
     assert {size: came[size] for size in kept} == dict.fromkeys(kept, 0), came

@@ -88,7 +88,7 @@ class TestLife:
     def test_a_killed_program_comes_back(self, own: Stack, program: str) -> None:
         wait_for(own.is_healthy, "health before")
         own.kill(program)
-        wait_for(own.is_healthy, f"health after {program} was killed", patience=30)
+        wait_for(own.is_healthy, f"health after {program} was killed")
 
     def test_secrets_are_private(self, own: Stack) -> None:
         keys = own.home / "keys"
