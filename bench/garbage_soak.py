@@ -9,6 +9,7 @@ anything answered 5xx, or the consistency check finds something.
 import argparse
 import contextlib
 import json
+import logging
 import os
 import random
 import subprocess
@@ -293,6 +294,8 @@ def main() -> int:
 
 def _bucket(ends: contextlib.ExitStack) -> dict[str, str]:
     """Start an S3 service; return the settings for a bucket of it that keeps versions."""
+    # It would say each request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     service = Service().start()
     ends.callback(service.stop)
     bucket = service.bucket(has_versions=True)
