@@ -4,14 +4,36 @@ Taking rights away voids the registry tokens that the user holds; adding rights 
 """
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts import audit, outbox
 from accounts.errors import Conflict, NotFound, PreconditionFailed
 from accounts.models import Project, ProjectMember, User
-from accounts.principals import Actor
-from accounts.roles import Role
+from accounts.principals import Actor, Principal
+from accounts.roles import ROLE_ACTIONS, Role
+
+# More than that nobody looks through; whoever types goes on by the name itself.
+_MAX_KNOWN = 500
+_LISTING_ROLES = [role.value for role in Role if "member:list" in ROLE_ACTIONS[role]]
+
+
+def known_to(principal: Principal, *, outside: Project) -> QuerySet[User]:
+    """Return the people that somebody can see anyhow, who are not in a project yet, by name.
+
+    That is everybody for administrators, for others who is in one of their projects: nobody learns
+    a name here.
+    """
+    found = User.objects.filter(is_active=True, deleted_at=None)
+    if not principal.is_administrator:
+        own = ProjectMember.objects.filter(
+            user__pk=principal.user_id, role__in=_LISTING_ROLES, project__deleted_at=None
+        )
+        found = found.filter(
+            pk__in=ProjectMember.objects.filter(project__in=own.values("project")).values("user")
+        )
+    there = ProjectMember.objects.filter(project=outside)
+    return found.exclude(pk__in=there.values("user")).order_by("username")[:_MAX_KNOWN]
 
 
 def add(project: Project, *, user: User, role: Role, actor: Actor) -> ProjectMember:

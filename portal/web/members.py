@@ -38,7 +38,12 @@ class MemberForm(forms.Form):
         label=gettext_lazy("Username"),
         max_length=255,
         widget=forms.TextInput(
-            attrs={"class": "form-control", "autocomplete": "off", "autocapitalize": "none"}
+            attrs={
+                "class": "form-control",
+                "autocomplete": "off",
+                "autocapitalize": "none",
+                "list": "mo-people",
+            }
         ),
     )
     role = forms.TypedChoiceField(
@@ -92,12 +97,14 @@ def _listed(
 ) -> HttpResponse:
     principal = principal_of(request)
     rows = ProjectMember.objects.filter(project=project).select_related("user")
+    may_add = bool(can(principal, "member:create", project))
     context = frame(request, project, "members") | {
         "form": form,
         "refusal": refusal,
         "page": page_of(request, rows.order_by("user__username")),
         "roles": _role_choices(),
-        "may_add": bool(can(principal, "member:create", project)),
+        "may_add": may_add,
+        "people": members.known_to(principal, outside=project) if may_add else (),
         "may_change": bool(can(principal, "member:update", project)),
         "may_remove": bool(can(principal, "member:delete", project)),
     }

@@ -1,6 +1,12 @@
 """The page of a project's members."""
 
+import re
+
+from django.test import Client
+
+from accounts import members, projects
 from accounts.models import ProjectMember
+from accounts.principals import SYSTEM_ACTOR
 from accounts.roles import Role
 from tests.conftest import Cast
 from tests.portal.web.conftest import SignedIn, text_of
@@ -23,6 +29,24 @@ def test_an_administrator_adds_changes_and_removes(cast: Cast, signed_in: Signed
     assert role_of(cast, "mallory") == Role.MAINTAINER
     client.post(f"{PATH}/{member.pk}", {"remove": "1"})
     assert role_of(cast, "mallory") is None
+
+
+def offered(client: Client) -> list[str]:
+    """Return the names that the page proposes."""
+    return re.findall(r'<option value="([a-z]+)">', text_of(client.get(PATH)))
+
+
+def test_who_is_known_anyhow_is_proposed(cast: Cast, signed_in: SignedIn) -> None:
+    assert offered(signed_in(cast.alice)) == []
+    assert {"alice", "bob", "carol"}.isdisjoint(offered(signed_in(cast.admin)))
+    assert "mallory" in offered(signed_in(cast.admin))
+    other = projects.create(name="other", owner=cast.mallory, actor=SYSTEM_ACTOR)
+    shared = members.add(other, user=cast.alice, role=Role.GUEST, actor=SYSTEM_ACTOR)
+    assert offered(signed_in(cast.alice)) == ["mallory"]
+    # Who may not list the members there does not learn of them here.
+    members.change_role(shared, role=Role.LIMITED_GUEST, actor=SYSTEM_ACTOR)
+    assert offered(signed_in(cast.alice)) == []
+    assert offered(signed_in(cast.bob)) == []
 
 
 def test_a_member_only_reads(cast: Cast, signed_in: SignedIn) -> None:
