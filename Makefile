@@ -48,7 +48,7 @@ bench: setup ## Measure against the bare registry and write docs/benchmarks.md
 	@deploy/install bench
 	@$(PYTHON) -m bench
 
-demo: setup ## Push small demonstration images into the running Moorage
+demo: packages-run .venv/.synced-run ## Push small demonstration images into the running Moorage
 	@$(PYTHON) manage.py demo
 
 clients-test: setup ## Drive the stack with docker's engine, podman, containerd, oras, and with Go crane, helm, cosign
