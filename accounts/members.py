@@ -27,7 +27,7 @@ def known_to(principal: Principal, *, outside: Project) -> QuerySet[User]:
     found = User.objects.filter(is_active=True, deleted_at=None)
     if not principal.is_administrator:
         own = ProjectMember.objects.filter(
-            user__pk=principal.user_id, role__in=_LISTING_ROLES, project__deleted_at=None
+            user_id=principal.user_id or 0, role__in=_LISTING_ROLES, project__deleted_at=None
         )
         found = found.filter(
             pk__in=ProjectMember.objects.filter(project__in=own.values("project")).values("user")
