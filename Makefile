@@ -132,4 +132,4 @@ test-postgresql:
 	@$(PYTHON) -m tests.postgres pytest -m "not live and not clients and not compose" -n 2
 
 test-live:
-	@MOORAGE_TEST_DATABASE=sqlite pytest -m live -n 2 --dist loadfile --no-loadscope-reorder tests/live tests/contracts
+	@MOORAGE_TEST_DATABASE=sqlite pytest -m live -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 1 tests/live tests/contracts
