@@ -2,11 +2,14 @@
 
 Cold, with nothing to do, and with everything to be mounted from another repository there. Ours is
 measured as its user sees it: from the request that starts the run until the run says that it is
-over. skopeo reads from a bare registry, which asks for no token.
+over. skopeo reads from a bare registry, which asks for no token. Before either begins, Moorage has
+looked into the layers that were pushed to it: that job is the push's, not the copy's.
 """
 
+import contextlib
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -28,7 +31,7 @@ from bench.harness import (
     moorage,
     spread,
 )
-from tests.live.stack import Stack
+from tests.live.stack import Stack, wait_for
 
 # Fewer on the command line, for a first look.
 IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 50
@@ -129,6 +132,7 @@ def _pair(
     mine = _Clock(ours, lambda: [*stack.processes(), there[0].pid])
     yours = _Clock(theirs, lambda: [source.pid, there[1].pid])
     token = _fill(stack, source, prefix)
+    _settle(stack)
     with mine.timed(COLD):
         api.run(policy, IMAGES)
     with yours.timed(COLD):
@@ -138,6 +142,7 @@ def _pair(
     with yours.timed(IDLE):
         _sync(source, there[1], f"{prefix}/base")
     _fill_again(stack, source, prefix, token)
+    _settle(stack)
     with mine.timed(MOUNTED):
         api.run(policy, IMAGES)
     for rounds in (ours.wall, ours.cpu):
@@ -191,6 +196,19 @@ def _fill_again(stack: Stack, source: BareRegistry, prefix: str, token: str) -> 
             tags = range(_TAGS * number, min(IMAGES, _TAGS * (number + 1)))
             for tag in (f"v{image % _TAGS}" for image in tags):
                 images.copy_mounted(url, first, then, tag, token=bearer)
+
+
+_WAITING = """
+SELECT (SELECT count(*) FROM accounts_outboxevent WHERE delivered_at IS NULL)
+  + (SELECT count(*) FROM registry_sync_imageanalysis WHERE version = 0)
+  + (SELECT count(*) FROM registry_sync_execution WHERE finished_at IS NULL)
+"""
+
+
+def _settle(stack: Stack) -> None:
+    """Wait until nothing is left of what the pushes have had done."""
+    with contextlib.closing(sqlite3.connect(stack.home / "moorage.sqlite3")) as database:
+        wait_for(lambda: database.execute(_WAITING).fetchone() == (0,), "the jobs of the pushes")
 
 
 def _repositories() -> range:

@@ -46,12 +46,11 @@ _REFUSALS = {
 
 def run(run: Run) -> None:
     """Do one task of a replication. Raises errors of the table."""
-    policy = ReplicationPolicy.objects.select_related("remote").filter(
-        pk=run.task.execution.policy_id
-    )
-    found = policy.first()
-    if found is None:
-        raise NotFound("the policy was deleted")
+    rows = ReplicationPolicy.objects.select_related("remote")
+    try:
+        found = rows.get(pk=run.task.execution.policy_id)
+    except ReplicationPolicy.DoesNotExist as error:
+        raise NotFound("the policy was deleted") from error
     try:
         if "source" in run.parameters:
             _fetch(found, run)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, cast
 
+from accounts import statements
 from accounts.errors import BadRequest
+from accounts.statements import Statement
 from registry_sync import copying, upstream
 from registry_sync.client.errors import RegistryRejectedError, RegistryUnavailableError
 from registry_sync.client.managed import ManagedRegistry
 from registry_sync.copying import Part
-from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, RepositoryBlob, Tag
+from registry_sync.models import Artifact, ArtifactBlob, ReplicationPolicy, RepositoryBlob
 from registry_sync.remote_registries import Address
 from registry_sync.replication import clients, filters, planning, replicas
 from registry_sync.replication.planning import TYPES
@@ -27,6 +29,7 @@ PIECE_BYTES = 10 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _UNASKED_BYTES = 1024 * 1024
 _MAX_LINKS = 1000
+_POINTS = "SELECT 1 FROM registry_sync_tag WHERE artifact_id = %s AND name = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Sender:
 
     def _may_tag(self, artifact: Artifact, tag: str) -> bool:
         """Look again: the tag may have moved since the plan was made, here or there."""
-        if not Tag.objects.filter(artifact=artifact, name=tag).exists():
+        if not statements.run(Statement(_POINTS, [artifact.pk, tag])):
             self.run.log(f"{tag} points elsewhere by now; it is not copied")
             return False
         if self.policy.is_overriding:

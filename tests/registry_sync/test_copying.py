@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import projects
 from accounts.crypto import ensure_keys
@@ -13,6 +13,7 @@ from accounts.principals import SYSTEM_ACTOR
 from accounts.projects import Changes
 from registry_sync import copying, trash, upstream
 from registry_sync.client.errors import RegistryUnavailableError
+from registry_sync.copying import Part
 from registry_sync.models import (
     Artifact,
     ProjectUsage,
@@ -67,6 +68,17 @@ def pushed(registry: FakeRegistry, app: Repository) -> Pushed:
 def copy(source: Artifact, project: Project, *tags: str, path: str = "copy") -> Artifact:
     found = Artifact.objects.select_related("repository__project", "body").get(pk=source.pk)
     return copying.copy(found, project=project, path=path, tags=tags, actor=SYSTEM_ACTOR)
+
+
+def test_an_image_alone_is_found_so_by_one_question(
+    pushed: Pushed, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    image = make_image("one")
+    artifact = pushed(image, "v1")
+    with django_assert_num_queries(1):
+        assert copying.parts_of(artifact) == [Part(artifact)]
+    signature = pushed(make_image("two"), f"{image.digest.replace(':', '-')}.sig")
+    assert [part.artifact for part in copying.parts_of(artifact)] == [artifact, signature]
 
 
 def state(project: Project) -> set[tuple[str, str]]:
