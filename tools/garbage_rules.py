@@ -7,6 +7,9 @@ REFUSALS = "tests/registry_sync/test_garbage_refusals.py"
 BLOBS = "tests/registry_sync/test_blobs.py"
 GATEWAY_BLOBS = "tests/registry_sync/gateway/test_blobs.py"
 
+CLAIMS = "tests/registry_sync/test_garbage_claims.py"
+SWEEP = "tests/registry_sync/test_garbage_sweep.py"
+COLLECTION = "tests/registry_sync/test_garbage.py"
 _CLAIMS = "registry_sync/garbage_claims.py"
 _SWEEP = "registry_sync/garbage_sweep.py"
 _CANDIDATES = "registry_sync/garbage_candidates.py"
@@ -129,36 +132,42 @@ _CLAIM = (
         'SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest)\n"""\n# The order',
         "SELECT 1 FROM registry_sync_artifact a WHERE a.digest = b.digest "
         'AND a.trash_entry_id IS NULL)\n"""\n# The order',
+        COLLECTION,
     ),
     rule(
         "claim: no layer that an image needs by now",
         _CLAIMS,
         "SELECT 1 FROM registry_sync_artifactblob u WHERE u.digest = registry_sync_blob.digest)",
         "SELECT 1 WHERE 1 = 0)",
+        CLAIMS,
     ),
     rule(
         "claim: no manifest that is there by now",
         _CLAIMS,
         "SELECT 1 FROM registry_sync_artifact a WHERE a.digest = registry_sync_blob.digest)\nRET",
         "SELECT 1 WHERE 1 = 0)\nRET",
+        CLAIMS,
     ),
     rule(
         "claim: nothing touched within the grace",
         _CLAIMS,
         "WHERE digest IN ({}) AND state = 'live' AND touched_at < %s\nAND NOT",
         "WHERE digest IN ({}) AND state = 'live' AND (touched_at < %s OR 1 = 1)\nAND NOT",
+        CLAIMS,
     ),
     rule(
         "claim: nothing that another has claimed",
         _CLAIMS,
         "WHERE digest IN ({}) AND state = 'live' AND touched_at < %s\nAND NOT",
         "WHERE digest IN ({}) AND state IN ('live', 'deleting') AND touched_at < %s\nAND NOT",
+        CLAIMS,
     ),
     rule(
         "claim: the links count as unseen",
         _CLAIMS,
         "            statements.run_once(Statement(_UNSEEN.format(marks), list(sizes)))",
         "            pass",
+        CLAIMS,
     ),
 )
 _REMOVE = (
@@ -167,24 +176,28 @@ _REMOVE = (
         _SWEEP,
         "            sorted(garbage_claims.held(claim)),\n",
         "            digests,\n",
+        SWEEP,
     ),
     rule(
         "sweep: looked at again before anything is unlinked",
         _SWEEP,
         "    mine = garbage_claims.held(claim)\n",
         "    mine = set(digests)\n",
+        SWEEP,
     ),
     rule(
         "sweep: who lost the claim puts back",
         _SWEEP,
         "        put_back(storage, token, lost)\n    yield",
         "        pass\n    yield",
+        SWEEP,
     ),
     rule(
         "sweep: what is put back has rows",
         _SWEEP,
         "    transactions.run(work)\n    storage.put_back(token, digests)",
         "    storage.put_back(token, digests)",
+        SWEEP,
     ),
     rule(
         "sweep: gone by the token alone",
@@ -192,6 +205,7 @@ _REMOVE = (
         "WHERE state = 'deleting' AND claim_token = %s AND digest IN ({}) RETURNING digest\n"
         '"""\n#',
         'WHERE (claim_token = %s OR 1 = 1) AND digest IN ({}) RETURNING digest\n"""\n#',
+        CLAIMS,
     ),
     rule(
         "sweep: where the storage fails all of it lives again",
@@ -205,30 +219,35 @@ _REMOVE = (
         _SWEEP,
         "        storage.put_back(former, list(claim.sizes))\n",
         "",
+        SWEEP,
     ),
     rule(
         "takeover: only when the lease has ended",
         _CLAIMS,
         "AND NOT state = 'live' AND claimed_until < %s\n",
         "AND NOT state = 'live' AND (claimed_until < %s OR 1 = 1)\n",
+        CLAIMS,
     ),
     rule(
         "recovery: what lies aside and is nobody's comes back",
         _SWEEP,
         "            put_back(storage, token, lost)\n            count",
         "            count",
+        SWEEP,
     ),
     rule(
         "recovery: what a claim holds stays aside",
         _SWEEP,
         "if lost := [digest for digest in digests if digest not in held]:",
         "if lost := digests:",
+        SWEEP,
     ),
     rule(
         "push: finishes what a dead collector had in hand",
         _WAITING,
         "            _finish_abandoned(digest)\n",
         "",
+        SWEEP,
     ),
 )
 RULES = (*_COMMIT, *_CLAIM, *_REMOVE, *LATER, *REFUSALS_OF_RUNS)

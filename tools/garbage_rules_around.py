@@ -8,6 +8,8 @@ LINKS = "tests/registry_sync/test_garbage_links.py"
 SETTLING = "tests/registry_sync/test_garbage_settling.py"
 PURGING = "tests/registry_sync/test_purging.py"
 
+TOMBSTONES = "tests/registry_sync/test_garbage_tombstones.py"
+CLAIMS = "tests/registry_sync/test_garbage_claims.py"
 _CLAIMS = "registry_sync/garbage_claims.py"
 _TOMBSTONES = "registry_sync/garbage_tombstones.py"
 _LINKS = "registry_sync/garbage_links.py"
@@ -21,36 +23,42 @@ LATER = (
         _TOMBSTONES,
         "before = old_before(timezone.now())",
         "before = timezone.now()",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: late bytes live again",
         _TOMBSTONES,
         "            if size is None:",
         "            if True:",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: as a new generation",
         _TOMBSTONES,
         "SET state = 'live', generation = %s, touched_at",
         "SET state = 'live', generation = generation + 0 * %s, touched_at",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: a late link is removed",
         _TOMBSTONES,
         "        if storage.has_link(row.digest, link):",
         "        if False:",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: a link is removed under the lock",
         _TOMBSTONES,
         "            if _lock([digest], before):",
         "            if True:",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: dropped under the lock",
         _TOMBSTONES,
         "        mine = _lock(digests, before)\n",
         "        mine = digests\n",
+        TOMBSTONES,
     ),
     rule(
         "tombstone: links' rows live as long",
@@ -59,6 +67,7 @@ LATER = (
         "            LayerIndex.objects.filter(digest__in=gone).delete()\n"
         '            statements.run_once(Statement("DELETE FROM registry_sync_repositoryblob "\n'
         '                f"WHERE digest IN ({marks})", gone))\n',
+        CLAIMS,
     ),
     rule(
         "links: what an image came to need stays",

@@ -157,6 +157,7 @@ class TestWhatStays:
         image = shelf.push(app)
         trash.delete_artifact(app, image.digest, actor=SYSTEM_ACTOR)
         pass_time()
+        assert collect(dry_run=True).result["found_bytes"] == 0
         assert collect().result["found"] == 0
         assert shelf.holds(app, image)
 
