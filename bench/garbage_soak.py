@@ -342,6 +342,8 @@ def _soak(stack: Stack, seconds: float) -> int:
     print(f"{len(tallies.wrong):7} wrong")
     for text in tallies.wrong[:20]:
         print(text)
+    if tallies.wrong:
+        print(stack.logs())
     return 1 if tallies.wrong else 0
 
 
