@@ -102,6 +102,16 @@ class TestExplorer:
         assert "COPY --chown=" in text
         assert "1 secret" in text
 
+    def test_there_is_no_instruction_to_copy_where_none_was_recorded(
+        self, cast: Cast, app: Repository, storage: Path, signed_in: SignedIn
+    ) -> None:
+        history = [{"created_by": 5}, {"created_by": "COPY a /"}]
+        given = make_image(layers=(BASE, PACKED), config={"history": history})
+        path = page(store(app, storage, "odd", given))
+        client = signed_in(cast.carol)
+        assert "Copy instruction" in text_of(client.get(f"{path}?layer=2"))
+        assert "Copy instruction" not in text_of(client.get(f"{path}?layer=1"))
+
     def test_a_directory_unfolds_to_what_was_hidden(
         self, cast: Cast, artifact: Artifact, signed_in: SignedIn
     ) -> None:
