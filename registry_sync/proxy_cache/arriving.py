@@ -5,8 +5,11 @@ Each blob and each manifest of an index that comes is joined to those that wait 
 lacks nothing is given to the registry and is from then on what a push makes.
 """
 
+import contextlib
 import logging
+from collections.abc import Callable
 
+from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -32,6 +35,8 @@ from registry_sync.upstream import registry, small_blob
 
 logger = logging.getLogger(__name__)
 
+_ATTEMPTS = 3
+
 
 def keep(repository: Repository, manifest: Manifest, tag: str) -> Artifact:
     """Keep a fetched manifest, and let a tag (where it is not empty) point to it.
@@ -46,13 +51,24 @@ def keep(repository: Repository, manifest: Manifest, tag: str) -> Artifact:
         _let_go(artifact, manifest)
         return artifact
 
-    artifact = transactions.run(commit)
+    artifact = _again(lambda: transactions.run(commit))
     hit("proxy.kept")
     # Out of the trash it may lack what came meanwhile.
     for _repository, digest in _overlooked(artifact):
         join(repository, digest)
     finish(join(repository, manifest.digest) | {artifact.pk})
     return artifact
+
+
+def _again(commit: Callable[[], Artifact]) -> Artifact:
+    """Commit; anew where a purge removed meanwhile what the manifest was to lean on.
+
+    Nothing is pinned for a manifest of which nothing is here yet.
+    """
+    for _time in range(_ATTEMPTS - 1):
+        with contextlib.suppress(IntegrityError):
+            return commit()
+    return commit()
 
 
 def _let_go(index: Artifact, manifest: Manifest) -> None:

@@ -28,7 +28,7 @@ from registry_sync.client.errors import RegistryError, RegistryUnavailableError
 from registry_sync.failpoints import hit
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import AbsentPart, BlobFetch, ProxyCache, Repository, RepositoryBlob
-from registry_sync.proxy_cache import arriving, upstreams
+from registry_sync.proxy_cache import arriving, storing, upstreams
 from registry_sync.proxy_cache.turns import Turns
 from registry_sync.proxy_cache.upstreams import BrokenError
 from registry_sync.upstream import registry
@@ -267,7 +267,7 @@ def _fetch(fetch: Fetch, lease: BlobFetch) -> None:
         incoming = _incoming(fetch, lease, parts)
         if is_kept:
             blobs.expect(repository, digest)
-            registry.upload_blob(repository.registry_name, digest, incoming, size=fetch.size)
+            storing.store(repository, digest, incoming, size=fetch.size)
         else:
             for _part in incoming:
                 pass

@@ -18,7 +18,7 @@ from accounts.roles import Role
 from registry_sync import remote_registries, upstream
 from registry_sync.gateway import blobs, precheck, push, uploads
 from registry_sync.models import BlobFetch, ProxyCache
-from registry_sync.proxy_cache import arriving, fetching, figures, upstreams
+from registry_sync.proxy_cache import arriving, fetching, figures, storing, upstreams
 from registry_sync.remote_registries import Address
 from tests.factories import Image, digest_of
 from tests.fakes import FakeRegistry
@@ -153,7 +153,7 @@ def hub(
 ) -> Iterator[Project]:
     """A project that it fills; carol is a guest."""
     settings.MOORAGE_OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    for module in (arriving, fetching):
+    for module in (arriving, fetching, storing):
         monkeypatch.setattr(module, "registry", registry)
     address = Address(upstream.server.url, "docker-hub")
     remote = remote_registries.create(

@@ -3,8 +3,10 @@
 import datetime
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -15,7 +17,8 @@ from accounts.models import Project, ProjectMember, User
 from accounts.principals import SYSTEM_ACTOR, Actor
 from accounts.projects import Changes as ProjectChanges
 from accounts.roles import Role
-from registry_sync import fsck, remote_registries
+from registry_sync import catalog, fsck, remote_registries
+from registry_sync.client.errors import RegistryUnavailableError
 from registry_sync.models import (
     Artifact,
     BlobFetch,
@@ -71,6 +74,43 @@ def test_what_is_here_costs_little_more_than_a_project_of_ones_own(
     ):
         with django_assert_max_num_queries(most):
             assert puller.get(f"hub/library/app/{path}").status_code == 200
+
+
+def test_a_failure_of_our_own_registry_is_not_the_upstreams(
+    upstream: Upstream, puller: Caller, registry: FakeRegistry
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    assert puller.get("hub/library/app/manifests/1").status_code == 200
+    registry.failures["upload_blob"] = RegistryUnavailableError("the registry does not answer")
+    digest = digest_of(image.blobs[0])
+    with pytest.raises(BrokenError):
+        whole(puller.get(f"hub/library/app/blobs/{digest}"))
+    until(lambda: not BlobFetch.objects.exists())
+    state = UpstreamState.objects.get()
+    assert (state.error, state.failed_at) == ("", None)
+    del registry.failures["upload_blob"]
+    pull(puller, image)
+
+
+def test_a_manifest_is_kept_though_a_purge_took_what_it_leans_on(
+    upstream: Upstream, puller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image("a")
+    upstream.hold("library/app:1", image)
+    commit, tries = catalog.commit_manifest, [0]
+
+    def commit_late(*arguments: Any, **terms: Any) -> Artifact:
+        tries[0] += 1
+        artifact = commit(*arguments, **terms)
+        if tries[0] == 1:
+            raise IntegrityError("its body was removed")
+        return artifact
+
+    monkeypatch.setattr(catalog, "commit_manifest", commit_late)
+    assert puller.get("hub/library/app/manifests/1").status_code == 200
+    assert tries[0] == 2
+    assert Artifact.objects.get(body_id=image.digest).tags.get().name == "1"
 
 
 def test_the_first_puller_gains_nothing(
