@@ -32,6 +32,7 @@ from registry_sync import (
     remote_registries,
     retention,
     retention_notices,
+    runs,
     schedules,
     storage_figures,
     tag_history,
@@ -138,6 +139,9 @@ def run_task(task_id: int) -> None:
     task = executions.claim(task_id, worker=worker, slots=slots, kinds=KINDS)
     while task is not None:
         _perform(task)
+        if runs.shutting_down.is_set():
+            # It would take what it gives back, over and over until it has ended.
+            return
         task = executions.claim_next(worker=worker, slots=slots, kinds=KINDS)
         if task is not None and time.monotonic() > deadline:
             executions.put_back(task, is_attempt=False)

@@ -102,7 +102,7 @@ def test_messages_lost_and_redis_away(
     # Ordered while no worker listens; then the broker forgets.
     lost = desk.start()
     broker.client.flushall()
-    begin(bench, Worker(own))
+    worker = begin(bench, Worker(own))
     desk.wait(lost, "succeeded")
     # Ordered while Redis is away: the order is taken at once, and done when it is back.
     broker.stop()
@@ -112,6 +112,14 @@ def test_messages_lost_and_redis_away(
     time.sleep(3)
     assert desk.task(late)["state"] == "queued"
     broker.start()
+
+    def has_ended() -> bool:
+        return worker.process.poll() is not None
+
+    wait_for(lambda: has_ended() or desk.task(late)["state"] == "succeeded", "the job's end")
+    if has_ended():
+        # Celery 5 may, where Redis goes in the middle of a job; supervisor starts another.
+        begin(bench, Worker(own))
     desk.wait(late, "succeeded")
 
 

@@ -281,7 +281,8 @@ def test_a_worker_that_ends_gives_its_task_back(
 
     engine(work)
     task = make().tasks.get()
-    monkeypatch.setattr(executions, "claim_next", lambda **_: None)
     tasks.run_task(task.pk)
     task.refresh_from_db()
     assert (task.state, task.attempts, task.worker) == (State.QUEUED, 0, "")
+    # It was claimed once: who ends looks for no other, not even for this one.
+    assert TaskLog.objects.get(task=task).text.count("another goes on") == 1
