@@ -12,6 +12,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.roles import Role
@@ -97,6 +98,27 @@ def day(at: datetime.date | None) -> str:
 def moment(at: datetime.datetime | None) -> str:
     """A day and the time, in their time zone and form."""
     return dates.moment(at)
+
+
+@register.filter
+def duration(took: datetime.timedelta | int | None) -> str:
+    """How long something took (seconds, where a number), in its two largest units."""
+    if took is None:
+        return "–"
+    seconds = took if isinstance(took, int) else int(took.total_seconds())
+    if seconds < 1:
+        return _("< 1 s")
+    if seconds < 60:
+        return _("%(seconds)s s") % {"seconds": seconds}
+    if seconds < 3600:
+        return _("%(minutes)s min %(seconds)s s") % {
+            "minutes": seconds // 60,
+            "seconds": seconds % 60,
+        }
+    return _("%(hours)s h %(minutes)s min") % {
+        "hours": seconds // 3600,
+        "minutes": seconds % 3600 // 60,
+    }
 
 
 @register.simple_tag

@@ -1,16 +1,24 @@
 """The commands pages show: each is complete and can be run as it stands."""
 
+import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.models import Project
 from portal.web.shell import external_host
+from registry_sync.models import ProxyCache
+from registry_sync.proxy_cache import projects as proxies
 
 TOOLS = ("docker", "podman", "nerdctl")
 _HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 EXAMPLE_IMAGE = "alpine:3.22"
+_HUB_EXAMPLE = f"library/{EXAMPLE_IMAGE}"
+_ANY_IMAGE = "REPOSITORY:TAG"
+# A part of a repository pattern that stands for itself alone.
+_PLAIN = re.compile(r"[a-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,9 @@ def first_push(tool: Tool, *, username: str, project: str) -> FirstPush:
 class FirstPull:
     """The commands that have an image fetched through a proxy project."""
 
+    # Whether the image is one to be named first: nobody here knows what that registry has.
+    is_pattern: bool
+
     # Empty where everyone may pull.
     login: str
     pull: str
@@ -81,15 +92,31 @@ class FirstPull:
     by_mirror: str
 
 
-def first_pull(tool: Tool, *, project: Project, username: str = "") -> FirstPull:
+def first_pull(
+    tool: Tool, *, project: Project, cache: ProxyCache | None, username: str = ""
+) -> FirstPull:
     """Return the commands for a project that another registry fills."""
-    reference = f"{external_host()}/{project.name}/library/{EXAMPLE_IMAGE}"
+    example = _example_of(cache)
     is_mirror = settings.MOORAGE_MIRROR_PORT and project.name == settings.MOORAGE_MIRROR_PROJECT
     return FirstPull(
+        is_pattern=example != _HUB_EXAMPLE,
         login="" if project.is_public or not username else tool.login(username),
-        pull=tool.pull(reference),
-        by_mirror=f"{tool.name} pull {EXAMPLE_IMAGE}" if is_mirror else "",
+        pull=tool.pull(f"{external_host()}/{project.name}/{example}"),
+        by_mirror=f"{tool.name} pull {example.removeprefix('library/')}" if is_mirror else "",
     )
+
+
+def _example_of(cache: ProxyCache | None) -> str:
+    """Return an image that the registry surely has, else what one is to be put together from."""
+    if cache is None:
+        return _ANY_IMAGE
+    image = _HUB_EXAMPLE.partition(":")[0]
+    if cache.remote.kind == "docker-hub" and proxies.admits(cache.pattern, image):
+        return _HUB_EXAMPLE
+    whole = list(takewhile(_PLAIN.fullmatch, cache.pattern.split("/")))
+    if cache.pattern and len(whole) == cache.pattern.count("/") + 1:
+        return f"{cache.pattern}:{_ANY_IMAGE.partition(':')[2]}"
+    return "/".join([*whole, _ANY_IMAGE])
 
 
 def pull_by_tag(tool: Tool, *, name: str, tag: str, kind: str, artifact_type: str) -> str:

@@ -91,6 +91,7 @@ def _home(
         "commands": Thing(login="docker login", tag=f"docker tag {name}", push="docker push"),
         "pull": Thing(
             login="docker login",
+            is_pattern=not is_empty,
             pull=f"docker pull {name}",
             by_mirror="" if is_empty else "docker pull alpine",
         ),

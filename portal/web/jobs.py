@@ -11,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import can_system
@@ -57,11 +59,27 @@ TASK_VIEWS: dict[str, tuple[str, ...]] = {
 }
 _VIEW_LABELS = {
     "all": _("All"),
-    "active": _("Active"),
+    "active": pgettext_lazy("jobs", "Active"),
     "running": _("Running"),
     "failed": _("Failed"),
     "done": _("Done"),
     "waiting": _("Waiting"),
+}
+# What tasks count, as their bars say it.
+UNITS = {
+    "bytes": pgettext_lazy("progress", "bytes"),
+    "digests": pgettext_lazy("progress", "digests"),
+    "entries": pgettext_lazy("progress", "entries"),
+    "images": pgettext_lazy("progress", "images"),
+    "links": pgettext_lazy("progress", "links"),
+    "parts": pgettext_lazy("progress", "parts"),
+    "projects": pgettext_lazy("progress", "projects"),
+    "repositories": pgettext_lazy("progress", "repositories"),
+    "rows": pgettext_lazy("progress", "rows"),
+    "states": pgettext_lazy("progress", "states"),
+    "tags": pgettext_lazy("progress", "tags"),
+    "tombstones": pgettext_lazy("progress", "tombstones"),
+    "uploads": pgettext_lazy("progress", "uploads"),
 }
 # The end of a log is what people look for; the whole of it is in the API.
 _LOG_PIECES = 20
@@ -144,6 +162,7 @@ def detail(request: HttpRequest, execution_id: int) -> HttpResponse:
     listed = page_of(request, shown.order_by("pk"))
     chosen = _task(request, execution)
     context = {
+        "units": UNITS,
         "section": "jobs",
         "execution": execution,
         "label": label_of(execution.kind),
@@ -255,11 +274,19 @@ def act_on_queue(request: HttpRequest, kind: str, action: str) -> HttpResponse:
 
 
 @require_safe
-@page
+@never_cache
 def tray_link(request: HttpRequest) -> HttpResponse:
-    """The mark in the page's head, asked for again while something runs."""
-    require(request, "list")
-    return render(request, "jobs/tray.html")
+    """The mark in the page's head, which every open page asks for again and again.
+
+    Not through the pages' door: a tab left open keeps no session alive, and nobody is led away
+    from a half-filled form because their session has ended meanwhile.
+    """
+    if not may(principal_of(request), "list"):
+        return HttpResponse(status=204)
+    active = Execution.objects.active().count()
+    if request.GET.get("shown") == str(active):
+        return HttpResponse(status=204)
+    return render(request, "jobs/tray.html", {"active_jobs": active})
 
 
 def view_of(request: HttpRequest, views: dict[str, tuple[str, ...]]) -> str:

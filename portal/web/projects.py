@@ -28,6 +28,7 @@ from portal.web.paging import page_of, query_of
 from portal.web.project_tabs import frame
 from portal.web.tag_rows import with_artifacts
 from registry_sync.models import Repository, RepositoryBlob, Tag
+from registry_sync.proxy_cache import projects as proxies
 from registry_sync.tag_filters import tags_for_people
 
 
@@ -139,7 +140,7 @@ def detail(request: HttpRequest, project: str) -> HttpResponse:
         context |= {
             "tools": TOOLS,
             "tool": tool,
-            "pull": first_pull(tool, project=found, username=username),
+            "pull": first_pull(tool, project=found, cache=proxies.of(found), username=username),
         }
     elif username:
         context |= {

@@ -1,14 +1,17 @@
 // <x-poll hx-get="…" hx-trigger="poll" …>: asks again and again, more slowly as time passes, not
 // at all while the tab is hidden, and at once when it is shown again. It ends with its element:
-// the answer that no longer has it is the last one.
+// the answer that no longer has it is the last one. data-first and data-slowest: milliseconds, where
+// there is less to wait for.
 const FIRST = 1500;
 const SLOWEST = 10000;
 const SLOWER = 1.25;
 
 class XPoll extends HTMLElement {
   connectedCallback() {
-    this.wait = FIRST;
-    this.onVisible = () => { if (!document.hidden) { this.wait = FIRST; this.ask(); } };
+    this.first = Number(this.dataset.first) || FIRST;
+    this.slowest = Number(this.dataset.slowest) || SLOWEST;
+    this.wait = this.first;
+    this.onVisible = () => { if (!document.hidden) { this.wait = this.first; this.ask(); } };
     document.addEventListener("visibilitychange", this.onVisible);
     this.plan();
   }
@@ -21,7 +24,7 @@ class XPoll extends HTMLElement {
   plan() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(), this.wait);
-    this.wait = Math.min(SLOWEST, this.wait * SLOWER);
+    this.wait = Math.min(this.slowest, this.wait * SLOWER);
   }
 
   ask() {

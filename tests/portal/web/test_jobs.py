@@ -1,12 +1,18 @@
 """The pages of jobs: who sees them, what they show, and what their buttons do."""
 
+import datetime
+import re
+
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from accounts.principals import SYSTEM_ACTOR
-from portal.web.jobs import KIND_LABELS
+from portal.templatetags.portal import duration
+from portal.web.access import SEEN_KEY
+from portal.web.jobs import KIND_LABELS, UNITS
 from registry_sync import dispatch, executions, queues, schedules, tasks
 from registry_sync.executions import Order
 from registry_sync.models import Execution, QueuePause, Schedule, State, Task
@@ -45,6 +51,55 @@ def test_nobody_else_starts_stops_or_pauses(cast: Cast, signed_in: SignedIn) -> 
         assert signed_in(cast.alice).post(path).status_code == 403, path
     assert Execution.objects.get().state == State.QUEUED
     assert "mo-jobs" not in text_of(signed_in(cast.alice).get("/p/"))
+
+
+def test_the_mark_in_the_head_follows_what_runs(
+    cast: Cast, signed_in: SignedIn, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    visitor = signed_in(cast.admin)
+    page = text_of(visitor.get("/jobs/"))
+    assert "/jobs/tray?shown=0" in page
+    assert 'data-first="20000"' in page
+    # Nothing is sent, nor is anything on the page touched, while it is as shown.
+    assert visitor.get("/jobs/tray?shown=0").status_code == 204
+    dispatch.start("fsck", actor=SYSTEM_ACTOR)
+    # The session, the user, their rights, the number.
+    with django_assert_num_queries(4):
+        mark = visitor.get("/jobs/tray?shown=0")
+    assert "Jobs, 1 active" in text_of(mark)
+    assert "data-first" not in text_of(mark)
+    assert "no-store" in mark.headers["Cache-Control"]
+    assert visitor.get("/jobs/tray?shown=1").status_code == 204
+
+
+def test_every_unit_of_progress_has_a_name() -> None:
+    found = set()
+    for path in (settings.BASE_DIR / "registry_sync").rglob("*.py"):
+        found |= set(re.findall(r'unit="(\w+)"', path.read_text()))
+    assert found
+    assert found <= set(UNITS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0, "< 1 s"), (59, "59 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")],
+)
+def test_a_duration_has_its_units(seconds: int | None, words: str) -> None:
+    assert duration(seconds) == words
+    assert duration(None if seconds is None else datetime.timedelta(seconds=seconds)) == words
+
+
+def test_the_mark_leads_nobody_away_and_keeps_no_session(cast: Cast, signed_in: SignedIn) -> None:
+    assert signed_in(None).get("/jobs/tray?shown=3").status_code == 204
+    assert signed_in(cast.alice).get("/jobs/tray?shown=3").status_code == 204
+    visitor = signed_in(cast.admin)
+    session = visitor.session
+    session[SEEN_KEY] = 0
+    session.save()
+    visitor.get("/jobs/tray")
+    assert visitor.session[SEEN_KEY] == 0
+    visitor.get("/jobs/")
+    assert visitor.session[SEEN_KEY] > 0
 
 
 def test_a_job_is_started_followed_and_stopped(cast: Cast, signed_in: SignedIn) -> None:

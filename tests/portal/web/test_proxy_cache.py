@@ -9,7 +9,9 @@ from django.utils import timezone
 from accounts.credentials import principal_of_user
 from accounts.models import Project
 from accounts.principals import Actor
+from portal.web.commands import Tool, first_pull
 from registry_sync.models import (
+    ProxyCache,
     ProxyDay,
     RemoteRegistry,
     Repository,
@@ -147,11 +149,33 @@ class TestProject:
         self, cast: Cast, signed_in: SignedIn, hub: Project
     ) -> None:
         page = text_of(signed_in(cast.admin).get("/p/hub"))
-        assert "/hub/library/alpine" in page
+        # What this registry has is not known here.
+        assert "/hub/REPOSITORY:TAG" in page
+        assert "alpine" not in page
         assert "docker push" not in page
         assert "Waiting for the first pull" in page
         listed = text_of(signed_in(cast.admin).get("/p/"))
         assert listed.count("</svg>proxy</span>") == 1
+
+    @pytest.mark.parametrize(
+        ("kind", "pattern", "image"),
+        [
+            ("docker-hub", "", "library/alpine:3.22"),
+            ("docker-hub", "library/**", "library/alpine:3.22"),
+            ("docker-hub", "library/{nginx,redis}", "library/REPOSITORY:TAG"),
+            ("docker-registry", "", "REPOSITORY:TAG"),
+            ("docker-registry", "team/tools/**", "team/tools/REPOSITORY:TAG"),
+            ("docker-registry", "team/api", "team/api:TAG"),
+        ],
+    )
+    def test_the_example_is_an_image_that_the_registry_has(
+        self, hub: Project, remote: RemoteRegistry, kind: str, pattern: str, image: str
+    ) -> None:
+        remote.kind = kind
+        cache = ProxyCache(project=hub, remote=remote, pattern=pattern)
+        told = first_pull(Tool("docker"), project=hub, cache=cache)
+        assert told.pull.endswith(f"/hub/{image}")
+        assert told.is_pattern == ("TAG" in image)
 
     def test_a_filled_one_has_pull_commands(
         self, cast: Cast, signed_in: SignedIn, hub: Project
