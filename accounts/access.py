@@ -98,16 +98,15 @@ def can(principal: Principal, action: str, project: Project) -> Decision:
     """Decide one ``resource:verb`` in one project."""
     if project.is_public and action in PUBLIC_ACTIONS:
         return Decision(allowed=True, reason="the project is public")
-    if action in rights(principal, [project])[project.pk]:
-        return Decision(allowed=True, reason=_reason(principal, action, project))
-    return Decision(allowed=False, reason=_reason(principal, action, project))
+    allowed = action in rights(principal, [project])[project.pk]
+    if principal.robot_id is not None:
+        return Decision(allowed, f"the robot {'has' if allowed else 'lacks'} {action}")
+    return Decision(allowed=allowed, reason=_reason(principal, action, project))
 
 
 def _reason(principal: Principal, action: str, project: Project) -> str:
     if principal.is_administrator:
         return "administrators may do everything"
-    if principal.robot_id is not None:
-        return f"the robot's permissions decide on {action}"
     if principal.is_auditor:
         return "auditors only read"
     role = role_in(principal, project)
@@ -122,9 +121,16 @@ def require(principal: Principal, action: str, project: Project) -> None:
     decision = can(principal, action, project)
     if decision:
         return
-    if not can(principal, "project:read", project):
+    if not _is_known(principal, project):
         raise NotFound("project not found")
     raise Denied(decision.reason)
+
+
+def _is_known(principal: Principal, project: Project) -> bool:
+    """Whether a project that is asked for may be spoken of; a robot knows where it was let in."""
+    if principal.robot_id is not None and rights(principal, [project])[project.pk]:
+        return True
+    return bool(can(principal, "project:read", project))
 
 
 def granted(principal: Principal, scopes: Iterable[Scope]) -> list[Grant]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts import members, robots
+from accounts import members, projects, robots
 from accounts.models import AuditEntry, Project, Robot, User
 from accounts.principals import SYSTEM_ACTOR
 from accounts.roles import Role
@@ -219,6 +219,19 @@ class TestByRobots:
         number = Robot.objects.get().pk
         for method, data in (("PUT", system_body("quota:update")), ("PATCH", {})):
             assert call(method, f"robots/{number}", data).status_code == 403
+
+
+def test_a_projects_robot_is_told_what_it_lacks_there(caller: Callers, mallory: User) -> None:
+    projects.create(name="elsewhere", owner=mallory, actor=SYSTEM_ACTOR)
+    answer = made(caller("alice").post("robots", body(block("repository:pull"))))
+    header = basic(answer["name"], answer["secret"])
+
+    def asked(path: str) -> tuple[int, str]:
+        given = caller("").call("GET", path, Authorization=header)
+        return given.status_code, error_of(given)[1]
+
+    assert asked("projects/team/repositories") == (403, "the robot lacks repository:list")
+    assert asked("projects/elsewhere/repositories") == (404, "project not found")
 
 
 class TestListing:
