@@ -45,8 +45,11 @@ def count_top_level(repository_ids: Collection[int]) -> dict[int, int]:
     """
     live = Artifact.objects.live().filter(repository__in=repository_ids).order_by()
     tags = Tag.objects.filter(repository__in=repository_ids)
-    indexes = live.filter(kind=Artifact.Kind.INDEX)
-    children = ArtifactReference.objects.filter(parent__in=indexes).order_by().values("child")
+    # That an index lives is asked of the few found: asked with the rest, SQLite goes through all
+    # that lives.
+    here = Artifact.objects.filter(repository__in=repository_ids, kind=Artifact.Kind.INDEX)
+    held = ArtifactReference.objects.filter(parent__in=here.order_by(), parent__trash_entry=None)
+    children = held.order_by().values("child")
     about = Q(pk__in=tags.filter(TOOL_TAG).order_by().values("artifact"))
     # Not "not empty", which would look at every row.
     about |= Q(subject_digest__gt="")

@@ -21,6 +21,8 @@ MANY = 14
 # Beside those that say who asks and whether they may: the user, the password, the throttle.
 BUDGET = 10
 AUTHENTICATION = 5
+# What is asked for often, or counted much, has less.
+CLOSER = {"statistics": 3, "repositories": 4, "projects/team/repositories/app/artifacts": 7}
 _ADMINISTRATOR = CALLERS.index("administrator")
 
 
@@ -67,6 +69,11 @@ def test_every_read_stays_within_its_budget(filled: Cast, caller: Callable[[str]
             answer = admin.get(path)
         assert answer.status_code in {200, 404}, (path, answer.content)
         asked[path] = [query["sql"] for query in queries]
+    for path, budget in CLOSER.items():
+        admin.get(path)
+        with CaptureQueriesContext(connection) as queries:
+            assert admin.get(path).status_code == 200
+        assert len(queries) <= AUTHENTICATION + budget, path
     most = AUTHENTICATION + BUDGET
     assert {path: sqls for path, sqls in asked.items() if len(sqls) > most} == {}
 
