@@ -336,6 +336,11 @@ def _soak(stack: Stack, seconds: float) -> int:
     )
     if fsck.returncode:
         tallies.fail(f"fsck: {fsck.stdout[-1000:]}{fsck.stderr[-1000:]}")
+    return _report(stack, tallies, collecting)
+
+
+def _report(stack: Stack, tallies: Tallies, collecting: Collecting) -> int:
+    """Print what was done and what was wrong; return the process's status."""
     for name, count in sorted(tallies.counts.items()):
         print(f"{count:7} {name}")
     print(f"{collecting.runs:7} collections, which freed {collecting.freed} bytes")
