@@ -109,7 +109,7 @@ def test_a_job_is_started_followed_and_stopped(cast: Cast, signed_in: SignedIn) 
     assert started.headers["Location"] == f"/jobs/{execution.pk}"
     assert client.post("/jobs/start/fsck").headers["Location"] == f"/jobs/{execution.pk}"
     page = text_of(client.get(f"/jobs/{execution.pk}"))
-    assert "<x-poll" in page
+    assert "<x-poll hx-get" in page
     assert "Nothing was written yet" in page
     assert "Jobs, 1 active" in page
     Task.objects.update(done=3, total=4, unit="rows", message="<b>")

@@ -248,7 +248,7 @@ def test_a_run_and_what_failed_of_it(
     assert "1 image failed" in page
     assert message in page
     assert "tried 3 times" in page
-    assert "<x-poll" not in page
+    assert "<x-poll hx-get" not in page
     assert "team/app" not in text_of(client.get(f"{path}?q=old")).partition("<tbody>")[2]
     assert "team/app" in text_of(client.get(f"{path}?q=app%00&view=failed"))
     assert "team/app" not in text_of(client.get(f"{path}?view=waiting")).partition("<tbody>")[2]
