@@ -76,6 +76,11 @@ def filtered(found: QuerySet[Artifact], request: Request) -> QuerySet[Artifact]:
             found = found.filter(_any_of(value, _has_media_type, "media_type"))
         elif name == "size":
             found = found.filter(_sized(value))
+    return ordered(found, request)
+
+
+def ordered(found: QuerySet[Artifact], request: Request) -> QuerySet[Artifact]:
+    """Apply ``sort`` alone; without it the newest come first."""
     return query.ordered(found, request, _SORTS)
 
 

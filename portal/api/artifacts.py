@@ -140,8 +140,8 @@ def _page(
     found = artifact_filters.filtered(artifact_filters.top_level(live), request)
     found = artifact_filters.latest_in_repository(found, request)
     # Chosen by number first: what is shown of each is looked up for this page's alone.
-    chosen = Artifact.objects.filter(pk__in=page.of_keys(found)).order_by(*found.query.order_by)
-    rows = list(artifact_output.detailed(chosen, options))
+    chosen = Artifact.objects.filter(pk__in=page.of_keys(found))
+    rows = list(artifact_output.detailed(artifact_filters.ordered(chosen, request), options))
     if repository is None or query.conditions(request):
         total = page.total(found)
     else:

@@ -129,6 +129,14 @@ def test_sorts(caller: Callers, app: Repository, sort: str) -> None:
     assert len(digests(caller("carol").get(f"{BASE}?sort={sort}"))) == 3
 
 
+@pytest.mark.parametrize("sort", ["", "&sort=-push_time"])
+def test_the_newest_come_first_page_after_page(caller: Callers, app: Repository, sort: str) -> None:
+    pushed = [push_image(app, make_image(), f"t{number}").digest for number in range(6)]
+    answers = [caller("carol").get(f"{BASE}?page_size=3&page={n}{sort}") for n in (1, 2)]
+    shown = [row["digest"] for answer in answers for row in told(answer)]
+    assert shown == pushed[::-1]
+
+
 def test_the_number_of_queries_does_not_grow(
     caller: Callers,
     app: Repository,
