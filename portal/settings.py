@@ -1,4 +1,4 @@
-"""The one settings file: core, applications, database, pages, registry, jobs; logging is beside it.
+"""The one settings file: core, applications, pages, registry, jobs; database and logging beside it.
 
 Every value a deployment may change is an environment variable named ``MOORAGE_…``; a secret may
 be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
@@ -7,7 +7,7 @@ be given as ``MOORAGE_…_FILE``, the path of a file that holds it.
 import ipaddress
 import os
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -16,6 +16,7 @@ from django.core.management.utils import get_random_secret_key
 from django.utils.translation import gettext_lazy as _
 
 from portal.beat_settings import CELERY_BEAT_SCHEDULE as CELERY_BEAT_SCHEDULE
+from portal.database_settings import databases
 from portal.log_settings import LOGGING as LOGGING
 
 # --- Core -------------------------------------------------------------------------------------
@@ -127,40 +128,7 @@ CSRF_FAILURE_VIEW = "portal.web.errors.csrf_failure"
 
 # --- Database and cache -----------------------------------------------------------------------
 
-DATABASES = {
-    "default": env.db_url(
-        "MOORAGE_DATABASE_URL", default=f"sqlite:///{MOORAGE_HOME / 'moorage.sqlite3'}"
-    )
-}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["ENGINE"] = "portal.sqlite"
-    DATABASES["default"]["OPTIONS"] = {
-        # Writers queue at BEGIN instead of failing half-way with SQLITE_BUSY.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        # FULL: what a client was told is stored survives a power cut.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
-    DATABASES["default"]["CONN_MAX_AGE"] = None
-elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    # postgres://user@%2Frun%2Fpostgresql/name: a socket's folder, written as libpq wants it.
-    DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
-    # Apart from the URL, so that a file can hold it.
-    if _password := env.str("MOORAGE_DATABASE_PASSWORD", default="").strip():
-        DATABASES["default"]["PASSWORD"] = _password
-    DATABASES["default"]["OPTIONS"] = {
-        # Compiling a query that pages ask took PostgreSQL ten times as long as running it.
-        "options": "-c lock_timeout=20s -c statement_timeout=60s "
-        "-c idle_in_transaction_session_timeout=60s -c jit=off"
-    }
-    DATABASES["default"]["CONN_MAX_AGE"] = 600
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-else:
-    raise ImproperlyConfigured(
-        "MOORAGE_DATABASE_URL must start with sqlite:/// or postgres:// - "
-        "Moorage runs on SQLite and PostgreSQL."
-    )
-
+DATABASES = databases(env, MOORAGE_HOME)
 CACHES = {"default": env.cache_url("MOORAGE_CACHE_URL", default="locmemcache://")}
 # One password for cache and broker where both are the same Redis.
 _redis_password = env.str("MOORAGE_REDIS_PASSWORD", default="").strip()

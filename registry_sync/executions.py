@@ -1,16 +1,14 @@
-"""Executions and their tasks: made, claimed, ended, stopped, swept.
+"""Executions and their tasks: made, ended, stopped, swept; claimed in ``task_claims``.
 
 The rows are the truth; a broker's message only says "look now". Locks are taken in one order:
 the execution, then its tasks.
 """
 
 import datetime
-import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -18,11 +16,11 @@ from django.utils import timezone
 from accounts import audit
 from accounts.errors import Conflict, NotFound
 from accounts.principals import Actor
-from registry_sync import leases
 from registry_sync.leases import LeaseLostError
-from registry_sync.models import Execution, QueuePause, Schedule, State, Task
+from registry_sync.models import Execution, Schedule, State, Task
 from registry_sync.models.executions import ACTIVE, HELD
 from registry_sync.runs import Run
+from registry_sync.task_claims import runnable
 
 # So often may workers die over one task before the task is to blame.
 MAX_TAKEOVERS = 3
@@ -128,82 +126,6 @@ def _why_not(kind: str, policy_id: int) -> str:
 # --- Workers --------------------------------------------------------------------------------------
 
 
-def runnable(kinds: Collection[str], now: datetime.datetime) -> Q:
-    """What a worker that knows these kinds may begin now."""
-    paused = QueuePause.objects.values("kind")
-    return Q(state=State.QUEUED, run_after__lte=now, kind__in=kinds) & ~Q(kind__in=paused)
-
-
-def claim(task_id: int, *, worker: str, slots: int, kinds: Collection[str]) -> Task | None:
-    """Take a task for this worker; None where it is gone, taken, not due or no slot is free."""
-    now = timezone.now()
-    if not _has_room(worker, slots, now):
-        return None
-    wanted = Task.objects.filter(runnable(kinds, now))
-    execution_id = wanted.filter(pk=task_id).values_list("execution_id", flat=True).first()
-    return None if execution_id is None else _take(wanted, task_id, execution_id, worker, now)
-
-
-def claim_next(*, worker: str, slots: int, kinds: Collection[str]) -> Task | None:
-    """Take any task that may begin; executions take turns, so that a large one holds up none."""
-    now = timezone.now()
-    if not _has_room(worker, slots, now):
-        return None
-    active = list(
-        Execution.objects.active().filter(kind__in=kinds).values_list("pk", flat=True)[:200]
-    )
-    random.shuffle(active)
-    wanted = Task.objects.filter(runnable(kinds, now))
-    for execution_id in active:
-        rows = wanted.filter(execution_id=execution_id).order_by("pk")
-        first = list(rows.values_list("pk", flat=True)[:8])
-        # Not all of them the first one: the others would come in vain.
-        random.shuffle(first)
-        for task_id in first[:2]:
-            task = _take(wanted, task_id, execution_id, worker, now)
-            if task is not None:
-                return task
-    return None
-
-
-def _has_room(worker: str, slots: int, now: datetime.datetime) -> bool:
-    held = Task.objects.filter(worker=worker, state__in=HELD, lease_until__gt=now)
-    return held.count() < slots
-
-
-@transaction.atomic
-def _take(
-    wanted: QuerySet[Task], task_id: int, execution_id: int, worker: str, now: datetime.datetime
-) -> Task | None:
-    """Take a task if it still is one of the wanted; None where another was faster."""
-    execution = _locked(execution_id)
-    if execution is None:
-        return None
-    task = leases.claim(
-        wanted,
-        task_id,
-        until=lease_end(now),
-        state=State.RUNNING,
-        worker=worker,
-        heartbeat_at=now,
-        started_at=now,
-        attempts=F("attempts") + 1,
-        message="",
-    )
-    if task is None:
-        return None
-    if execution.state == State.QUEUED:
-        execution.state, execution.started_at = State.RUNNING, now
-        execution.save(update_fields=["state", "started_at"])
-    task.execution = execution
-    return task
-
-
-def lease_end(now: datetime.datetime) -> datetime.datetime:
-    """Until when a lease that is taken or renewed now holds."""
-    return now + datetime.timedelta(seconds=settings.MOORAGE_JOB_LEASE)
-
-
 @transaction.atomic
 def finish(
     task: Task, state: State, message: str = "", *, write: Callable[[], None] | None = None
@@ -275,7 +197,7 @@ def stop(execution_id: int, *, actor: Actor, only_queued: bool = False) -> Execu
 
     One that has ended stays as it is. Raises ``NotFound``.
     """
-    execution = _locked(execution_id)
+    execution = Execution.objects.locked(execution_id)
     if execution is None:
         raise NotFound("execution not found")
     if not execution.is_active or execution.state == State.STOPPING:
@@ -292,7 +214,7 @@ def stop(execution_id: int, *, actor: Actor, only_queued: bool = False) -> Execu
 def stop_task(task_id: int, *, actor: Actor) -> None:
     """Stop one task of an execution; one that has ended stays as it is. Raises ``NotFound``."""
     task = Task.objects.filter(pk=task_id).first()
-    execution = _locked(task.execution_id) if task is not None else None
+    execution = Execution.objects.locked(task.execution_id) if task is not None else None
     if task is None or execution is None:
         raise NotFound("job not found")
     if _stop(execution, Task.objects.filter(pk=task_id), only_queued=False):
@@ -384,15 +306,10 @@ def _remove(execution_id: int) -> int:
 
 
 def _lock(execution_id: int) -> Execution:
-    execution = _locked(execution_id)
+    execution = Execution.objects.locked(execution_id)
     if execution is None:
         raise LeaseLostError
     return execution
-
-
-def _locked(execution_id: int) -> Execution | None:
-    rows = Execution.objects.select_for_update(of=("self",), no_key=True)
-    return rows.filter(pk=execution_id).first()
 
 
 def _count(execution: Execution, ended: dict[State, int], now: datetime.datetime) -> None:

@@ -28,8 +28,7 @@ def add_tasks(run: Run, orders: Sequence[Order], **facts: Any) -> None:
     """
     now = timezone.now()
     with transaction.atomic():
-        rows = Execution.objects.select_for_update(of=("self",), no_key=True)
-        execution = rows.filter(pk=run.task.execution_id).first()
+        execution = Execution.objects.locked(run.task.execution_id)
         if execution is None:
             raise LeaseLostError
         run.hold()

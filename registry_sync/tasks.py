@@ -36,6 +36,7 @@ from registry_sync import (
     schedules,
     storage_figures,
     tag_history,
+    task_claims,
 )
 from registry_sync.executions import Kind, Origin
 from registry_sync.failpoints import hit
@@ -136,13 +137,13 @@ def run_task(task_id: int) -> None:
     """Claim the task and do it, then others that wait, for a while."""
     worker, slots = _here()
     deadline = time.monotonic() + _SECONDS_PER_MESSAGE
-    task = executions.claim(task_id, worker=worker, slots=slots, kinds=KINDS)
+    task = task_claims.claim(task_id, worker=worker, slots=slots, kinds=KINDS)
     while task is not None:
         _perform(task)
         if runs.shutting_down.is_set():
             # It would take what it gives back, over and over until it has ended.
             return
-        task = executions.claim_next(worker=worker, slots=slots, kinds=KINDS)
+        task = task_claims.claim_next(worker=worker, slots=slots, kinds=KINDS)
         if task is not None and time.monotonic() > deadline:
             executions.put_back(task, is_attempt=False)
             wake([task.pk])
@@ -152,7 +153,7 @@ def run_task(task_id: int) -> None:
 def run_here(task_id: int) -> None:
     """Do one task in this process, where no worker has it."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    task = executions.claim(task_id, worker=worker, slots=1, kinds=KINDS)
+    task = task_claims.claim(task_id, worker=worker, slots=1, kinds=KINDS)
     if task is not None:
         _perform(task)
 

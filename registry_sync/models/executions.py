@@ -56,6 +56,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Only those that have not ended."""
         return self.filter(state__in=ACTIVE)
 
+    def locked(self, pk: int) -> "Execution | None":
+        """Lock one, before its tasks; None where it is gone."""
+        return self.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+
 
 class Execution(models.Model):
     """One run of a job or policy, made of tasks."""

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import executions, garbage, purging, tasks, trash
+from registry_sync import executions, garbage, purging, task_claims, tasks, trash
 from registry_sync.models import Blob, Repository, RepositoryBlob, Task, TaskLog, TrashEntry
 from registry_sync.storage.base import Link
 from registry_sync.storage.filesystem import FilesystemStorage, blob_path
@@ -106,7 +106,7 @@ def collect(**parameters: Any) -> Task:
 def resume(task: Task) -> Task:
     """Let a worker take a task, once more where it was put back."""
     Task.objects.filter(pk=task.pk).update(run_after=timezone.now())
-    claimed = executions.claim(task.pk, worker="test:1", slots=9, kinds=tasks.KINDS)
+    claimed = task_claims.claim(task.pk, worker="test:1", slots=9, kinds=tasks.KINDS)
     assert claimed is not None
     tasks._perform(claimed)
     task.refresh_from_db()

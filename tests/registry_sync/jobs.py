@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from accounts.models import User
 from accounts.principals import SYSTEM_ACTOR, Actor, Principal
-from registry_sync import executions
+from registry_sync import executions, task_claims
 from registry_sync.executions import Order
 from registry_sync.models import Execution, Task, TaskLog
 from registry_sync.runs import Run
@@ -44,7 +44,7 @@ def make(*subjects: str) -> Execution:
 
 def claim(task_id: int, *, worker: str = "here:1", slots: int = 9) -> Task | None:
     """Claim as a worker that knows the kind."""
-    return executions.claim(task_id, worker=worker, slots=slots, kinds={"test"})
+    return task_claims.claim(task_id, worker=worker, slots=slots, kinds={"test"})
 
 
 def claimed(execution: Execution) -> Task:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.errors import BadRequest, Conflict, NotFound, Unavailable
 from accounts.principals import SYSTEM_ACTOR
-from registry_sync import dispatch, executions, fan_out, leases, runs, tasks
+from registry_sync import dispatch, executions, fan_out, leases, runs, task_claims, tasks
 from registry_sync.executions import Order
 from registry_sync.leases import LeaseLostError
 from registry_sync.models import State, Task, TaskLog
@@ -54,7 +54,7 @@ def test_a_task_that_is_gone_is_no_news(engine: UseEngine) -> None:
 
 def test_a_kind_that_a_worker_does_not_know_waits_for_one_that_does() -> None:
     task = make().tasks.get()
-    assert executions.claim(task.pk, worker="old:1", slots=9, kinds={"fsck"}) is None
+    assert task_claims.claim(task.pk, worker="old:1", slots=9, kinds={"fsck"}) is None
     assert executions.sweep({"fsck"}) == []
 
 
@@ -96,10 +96,10 @@ def test_executions_take_turns() -> None:
     seen = {
         task.execution_id
         for _time in range(21)
-        if (task := executions.claim_next(worker="w:1", slots=99, kinds=kinds))
+        if (task := task_claims.claim_next(worker="w:1", slots=99, kinds=kinds))
     }
     assert other.pk in seen
-    assert executions.claim_next(worker="w:1", slots=99, kinds=kinds) is None
+    assert task_claims.claim_next(worker="w:1", slots=99, kinds=kinds) is None
 
 
 # --- Ends -----------------------------------------------------------------------------------------
