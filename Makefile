@@ -14,7 +14,7 @@ UV_SYNC := .venv/bin/uv sync --frozen --inexact --quiet
 .PHONY: translate check-static test-sqlite test-postgresql test-live
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: packages-test .venv/.synced-dev .venv-clients/.synced translate ## Install all that developing needs: packages, .venv, translations
 

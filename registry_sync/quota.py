@@ -3,6 +3,7 @@
 from django.utils.translation import gettext as _
 
 from accounts.errors import Denied
+from registry_sync.byte_sizes import scaled
 
 WARNING_PERCENT = 85
 
@@ -33,10 +34,4 @@ def require_room(*, used: int, added: int, limit: int) -> None:
 
 
 def _told(size: int) -> str:
-    """Write bytes as docker's users read them; little enough is told to the byte."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1000 or unit == "TiB":
-            break
-        amount /= 1024
-    return f"{size} B" if unit == "B" else f"{amount:.4g} {unit}"
+    return " ".join(scaled(size))

@@ -18,11 +18,11 @@ from django.utils.translation import gettext_lazy
 from accounts.roles import Role
 from portal.web import dates
 from portal.web.markdown import summary_of
+from registry_sync.byte_sizes import scaled
 from registry_sync.layers.entries import Flag
 
 register = template.Library()
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # Here, because roles.py is plain Python; the words are the same.
@@ -51,41 +51,29 @@ def icon(name: str, size: str = "", state: str = "") -> SafeString:
     )
 
 
-def _scaled(size: int) -> tuple[str, str]:
-    value, unit = float(size), 0
-    # 999.5 and more would be written with four digits: the next unit has them as 0.976.
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value /= 1024
-        unit += 1
-    if unit == 0:
-        return str(size), _UNITS[0]
-    digits = 3 if value < 1 else 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{digits}f}", _UNITS[unit]
-
-
 @register.filter
 def size(value: int | None) -> str:
     """Write bytes with three digits and an IEC unit: ``61.8 MiB``."""
-    return _NO_BREAK_SPACE.join(_scaled(value)) if value is not None else ""
+    return _NO_BREAK_SPACE.join(scaled(value)) if value is not None else ""
 
 
 @register.filter
 def signed_size(value: int) -> str:
     """Write how bytes changed: ``+61.8 MiB``, with a true minus sign."""
     sign = "\N{MINUS SIGN}" if value < 0 else "+" if value > 0 else ""
-    return sign + _NO_BREAK_SPACE.join(_scaled(abs(value)))
+    return sign + _NO_BREAK_SPACE.join(scaled(abs(value)))
 
 
 @register.filter
 def size_number(value: int) -> str:
     """The number of ``size`` alone."""
-    return _scaled(value)[0]
+    return scaled(value)[0]
 
 
 @register.filter
 def size_unit(value: int) -> str:
     """The unit of ``size`` alone."""
-    return _scaled(value)[1]
+    return scaled(value)[1]
 
 
 @register.filter

@@ -7,11 +7,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from registry_sync.byte_sizes import UNITS
+
 UNLIMITED = -1
 _LARGEST = 2**63 - 1
 _FORM = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?b?)", re.IGNORECASE)
 _LETTERS = "kmgtp"
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class ByteSizeField(forms.CharField):
@@ -44,7 +45,7 @@ def written(size: int) -> str:
     if size < 0:
         return ""
     unit = 0
-    while size and size % 1024 == 0 and unit < len(_UNITS) - 1:
+    while size and size % 1024 == 0 and unit < len(UNITS) - 1:
         size //= 1024
         unit += 1
-    return f"{size} {_UNITS[unit]}"
+    return f"{size} {UNITS[unit]}"

@@ -21,7 +21,9 @@ from tests.live.images import write_index
 from tests.live.replicating import TYPES, Moorage, State, state_of
 from tests.live.stack import Stack, wait_for
 from tests.live.test_go_clients import built
-from tests.live.test_remote_registry import (
+
+# pytest runs what it finds here, with the registry below.
+from tests.live.test_remote_registry import (  # noqa: F401
     Place,
     push,
     test_a_blob_goes_in_pieces,
@@ -34,16 +36,6 @@ from tests.live.test_remote_registry import (
 from tests.ports import free_port
 
 pytestmark = pytest.mark.clients
-
-# What pytest finds here, it runs with the registry below.
-SUITE = (
-    test_a_blob_goes_in_pieces,
-    test_a_piece_that_is_cut_costs_no_more_than_one_beginning,
-    test_an_image_goes_there_and_comes_back,
-    test_bytes_that_are_not_the_digests_are_refused,
-    test_it_lets_us_in,
-    test_what_is_not_there,
-)
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ def test_there_is_none(used: int, added: int, limit: int) -> None:
     ("used", "limit", "told"),
     [
         (5, 4, "limit of 4 B would be exceeded by 2 B"),
-        (50 * 2**30, 50 * 2**30, "limit of 50 GiB would be exceeded by 1 B"),
-        (1_000_000 + 1536, 1_000_000, "limit of 976.6 KiB would be exceeded by 1.501 KiB"),
-        (2**52, 2**51, "limit of 2048 TiB"),
+        (50 * 2**30, 50 * 2**30, "limit of 50.0 GiB would be exceeded by 1 B"),
+        (1_000_000 + 1536, 1_000_000, "limit of 977 KiB would be exceeded by 1.50 KiB"),
+        (2**52, 2**51, "limit of 2.00 PiB would be"),
     ],
 )
 def test_sizes_are_told_in_units(used: int, limit: int, told: str) -> None:
